@@ -1,0 +1,23 @@
+"""bedplate: the plate a Python service is bolted to.
+
+Configuration, messaging and health, made to work together and each usable alone. This module
+holds the version and hands out the front door of the service room when it is first asked for;
+importing it loads nothing else.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bedplate.service import Service as Service
+
+__all__ = ["Service", "__version__"]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name == "Service":
+        from bedplate.service import Service
+
+        return Service
+    raise AttributeError(f"module 'bedplate' has no attribute {name!r}")

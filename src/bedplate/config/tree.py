@@ -1,0 +1,84 @@
+"""Raw values with their origin: what every source produces and every later stage reads.
+
+Pure data. A tree knows nothing of schemas, types or precedence.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bedplate._floor.secret import MASK
+
+__all__ = ["Origin", "Raw", "Tree"]
+
+
+class Origin(NamedTuple):
+    """Where a value was written, as the person who wrote it would say.
+
+    ``source`` is the kind (``command line``, ``environment``, ``file``, ``override``,
+    ``application default``, ``default``, or a source's own name); ``place`` the spelling to look
+    for: ``inventory.conf:3:1``, ``--api.workers``, ``INVENTORY_API__WORKERS``. ``file``, ``line``
+    and ``column`` (from 1) are set for files only.
+    """
+
+    source: str
+    place: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return self.place or self.source
+
+
+class Raw:
+    """One value before conversion, with its origin. Its printed form never shows the value.
+
+    ``value`` is text from most sources, or a native int, float, bool, str, list or dict from
+    formats that have types (TOML, overrides).
+    """
+
+    __slots__ = ("origin", "value")
+
+    def __init__(self, value: object, origin: Origin) -> None:
+        self.value = value
+        self.origin = origin
+
+    def __repr__(self) -> str:
+        return f"Raw({MASK}, {self.origin.place or self.origin.source!r})"
+
+
+class Tree:
+    """Sections of options of raw values, in the order they were written.
+
+    An option may be written several times; all its values are kept in order. ``folded`` says that
+    the names are environment-like (upper case, every other sign an underscore) and are matched
+    against the schema's folded names; otherwise they are exact. ``sections`` remembers also
+    sections that were written without any option, with their origin.
+    """
+
+    __slots__ = ("folded", "sections", "values")
+
+    def __init__(self, *, folded: bool = False) -> None:
+        self.folded = folded
+        self.values: dict[str, dict[str, list[Raw]]] = {}
+        self.sections: dict[str, Origin] = {}
+
+    def add(self, section: str, option: str, raw: Raw) -> None:
+        """Append one value."""
+        self.values.setdefault(section, {}).setdefault(option, []).append(raw)
+        self.sections.setdefault(section, raw.origin)
+
+    def get(self, section: str, option: str) -> list[Raw]:
+        """Return all values of an option, empty where there are none."""
+        return self.values.get(section, {}).get(option, [])
+
+    def __iter__(self) -> Iterator[tuple[str, str, list[Raw]]]:
+        for section, options in self.values.items():
+            for option, raws in options.items():
+                yield section, option, raws
+
+    def __len__(self) -> int:
+        return sum(len(options) for options in self.values.values())
+
+    def __repr__(self) -> str:
+        return f"Tree({len(self)} options in {len(self.sections)} sections)"
