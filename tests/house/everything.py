@@ -1,0 +1,167 @@
+"""Runs every check of this repository and reports what ran and what did not.
+
+``python tests/house/everything.py test [pytest arguments]``; ``lint`` and ``types`` run those
+alone. The tests print as they go; the other checks run beside them and print what they have to
+say afterwards. Knows nothing of how the environment came to be: that is ``run``'s part.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import IO, NamedTuple
+from xml.etree import ElementTree as ET
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+
+
+class Check(NamedTuple):
+    """One thing to run, from the root of the repository."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+class Running(NamedTuple):
+    """A check that was started; its output goes to a file until it is asked for."""
+
+    check: Check
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    since: float
+
+
+class Outcome(NamedTuple):
+    """How a check ended."""
+
+    name: str
+    status: int
+    seconds: float
+    remark: str = ""
+
+    def __str__(self) -> str:
+        word = "passed" if self.status == 0 else f"FAILED (exit status {self.status})"
+        tail = f"  {self.remark}" if self.remark else ""
+        return f"  {self.name:<8} {word:<8} {self.seconds:6.1f} s{tail}"
+
+
+def tool(name: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command that runs a Python tool of this environment."""
+    return (sys.executable, "-m", name, *arguments)
+
+
+LINT = Check("lint", tool("ruff", "check", "."))
+FORMAT = Check("format", tool("ruff", "format", "--check", "."))
+TYPES = Check("types", tool("mypy"))
+WHEEL = Check("wheel", (sys.executable, str(HERE / "bare_wheel.py")))
+
+
+def start(check: Check) -> Running:
+    """Start a check beside the others, in a process group of its own."""
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish(), which needs it
+    process = subprocess.Popen(
+        check.command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    return Running(check, process, output, time.monotonic())
+
+
+def finish(running: Running) -> Outcome:
+    """Wait for a check, and print what it said if it failed."""
+    status = running.process.wait()
+    seconds = time.monotonic() - running.since
+    running.output.seek(0)
+    said = running.output.read().decode(errors="replace").rstrip()
+    running.output.close()
+    if status:
+        print(f"\n--- {running.check.name} ---\n{said}", flush=True)
+        return Outcome(running.check.name, status, seconds)
+    return Outcome(running.check.name, status, seconds, said.splitlines()[-1] if said else "")
+
+
+def stop(running: Running) -> None:
+    """End a check that nobody waits for any more, and what it started."""
+    if running.process.poll() is None:
+        os.killpg(running.process.pid, signal.SIGTERM)
+        running.process.wait()
+    running.output.close()
+
+
+def run(check: Check) -> Outcome:
+    """Run a check in the foreground, printing as it goes."""
+    since = time.monotonic()
+    status = subprocess.run(check.command, cwd=ROOT, check=False).returncode
+    return Outcome(check.name, status, time.monotonic() - since)
+
+
+def run_tests(arguments: list[str]) -> tuple[Outcome, list[str]]:
+    """Run pytest in the foreground; return its outcome and what it did not run, and why."""
+    with tempfile.TemporaryDirectory(prefix="bedplate-tests-") as folder:
+        record = Path(folder, "tests.xml")
+        outcome = run(Check("tests", tool("pytest", f"--junitxml={record}", *arguments)))
+        if not record.exists():
+            return outcome._replace(remark="no test ran"), []
+        root = ET.parse(record).getroot()  # noqa: S314 - written by pytest a moment ago
+    suites = list(root.iter("testsuite"))
+    total = sum(int(suite.get("tests", "0")) for suite in suites)
+    skipped = sum(int(suite.get("skipped", "0")) for suite in suites)
+    return outcome._replace(remark=f"{total - skipped} of {total} tests ran"), did_not_run(root)
+
+
+def did_not_run(record: ET.Element) -> list[str]:
+    """Return what a JUnit record says was not run: absent servers, and tests by reason."""
+    absent = [
+        f"  {kept.get('name')}: {kept.get('value')}"
+        for kept in record.iter("property")
+        if kept.get("value", "").startswith("not run")
+    ]
+    reasons = Counter(
+        skipped.get("message", "no reason given") for skipped in record.iter("skipped")
+    )
+    return absent + [
+        f"  {count} test{'' if count == 1 else 's'}: {why}"
+        for why, count in sorted(reasons.items())
+    ]
+
+
+def report(outcomes: list[Outcome], missed: list[str], seconds: float) -> int:
+    """Print what ran and what did not, and return the exit status of the whole."""
+    print("\nWhat ran:")
+    print(*outcomes, sep="\n")
+    print("What did not run:")
+    print(*(missed or ["  nothing: everything ran"]), sep="\n")
+    failed = [outcome.name for outcome in outcomes if outcome.status]
+    verdict = f"FAILED: {', '.join(failed)}" if failed else "All passed"
+    print(f"{verdict}, in {seconds:.0f} s.", flush=True)
+    return 1 if failed else 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run ``test`` (everything), ``lint`` or ``types``; return the exit status."""
+    what, rest = arguments[0], arguments[1:]
+    since = time.monotonic()
+    if what == "lint":
+        fix = run(Check("lint", (*LINT.command, *rest)))
+        return fix.status or run(FORMAT).status
+    if what == "types":
+        return run(Check("types", (*TYPES.command, *rest))).status
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    beside = [start(check) for check in (LINT, FORMAT, TYPES, WHEEL)]
+    try:
+        tests, missed = run_tests(rest)
+        outcomes = [*map(finish, beside), tests]
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+    finally:
+        for running in beside:
+            stop(running)
+    return report(outcomes, missed, time.monotonic() - since)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
