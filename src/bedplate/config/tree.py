@@ -7,8 +7,22 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bedplate._floor.secret import MASK
+from bedplate.errors import Finding
 
-__all__ = ["Origin", "Raw", "Tree"]
+__all__ = ["Flag", "Origin", "Raw", "Tree"]
+
+
+class Flag(NamedTuple):
+    """What a command-line flag sets: one option of one section.
+
+    Flags travel as a mapping from the positive spelling, dashes included (``--api.workers``,
+    ``--debug``), to a Flag. ``--no-api.debug`` is understood for every flag that ``is_bool`` and
+    is not in the mapping.
+    """
+
+    section: str
+    option: str
+    is_bool: bool
 
 
 class Origin(NamedTuple):
@@ -53,13 +67,16 @@ class Tree:
     An option may be written several times; all its values are kept in order. ``folded`` says that
     the names are environment-like (upper case, every other sign an underscore) and are matched
     against the schema's folded names; otherwise they are exact. ``sections`` remembers also
-    sections that were written without any option, with their origin.
+    sections that were written without any option, with their origin. ``findings`` are warnings
+    of the source about what it read, or about how: an indented key, values that are not fresh.
+    Errors are never there: a source raises them.
     """
 
-    __slots__ = ("folded", "sections", "values")
+    __slots__ = ("findings", "folded", "sections", "values")
 
-    def __init__(self, *, folded: bool = False) -> None:
+    def __init__(self, *, folded: bool = False, findings: tuple[Finding, ...] = ()) -> None:
         self.folded = folded
+        self.findings = findings
         self.values: dict[str, dict[str, list[Raw]]] = {}
         self.sections: dict[str, Origin] = {}
 
@@ -67,6 +84,17 @@ class Tree:
         """Append one value."""
         self.values.setdefault(section, {}).setdefault(option, []).append(raw)
         self.sections.setdefault(section, raw.origin)
+
+    def declare(self, section: str, origin: Origin) -> None:
+        """Remember that a section was written, be it empty; its first origin stays."""
+        self.sections.setdefault(section, origin)
+
+    def noting(self, *findings: Finding) -> "Tree":
+        """Return a tree of the same values whose findings end with these."""
+        tree = Tree(folded=self.folded, findings=(*self.findings, *findings))
+        tree.values = self.values
+        tree.sections = self.sections
+        return tree
 
     def get(self, section: str, option: str) -> list[Raw]:
         """Return all values of an option, empty where there are none."""
