@@ -1,0 +1,1 @@
+"""Envelopes: how values travel in messages. `values` says what, `native` says how."""

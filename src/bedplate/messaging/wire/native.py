@@ -1,0 +1,419 @@
+"""The native envelope: values to messages and back, nothing else.
+
+The body is JSON (arguments, result, fault, payload); everything else is metadata: ``kind``,
+``correlation_id``, ``reply_to`` and the headers named here. Whatever bytes come in, a value or
+`MalformedMessage` comes out. Knows nothing of transports, calls or handlers.
+"""
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from types import MappingProxyType
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from bedplate.errors import MalformedMessage, TooLarge, Unencodable
+from bedplate.messaging.types import NO_HEADERS, HeaderValue, Message
+from bedplate.messaging.wire.values import (
+    NO_CONTEXT,
+    RUNNING,
+    Beat,
+    Cancel,
+    Context,
+    Event,
+    Fault,
+    Received,
+    Reply,
+    Request,
+    Value,
+)
+
+__all__ = ["CONTENT_TYPE", "DEFAULT_LIMITS", "Limits", "decode", "dumps", "encode", "loads"]
+
+T = TypeVar("T")
+
+CONTENT_TYPE = "application/json"
+
+_METHOD = "bedplate-method"
+_NAMESPACE = "bedplate-namespace"
+_VERSION = "bedplate-version"
+_HEARTBEAT = "bedplate-heartbeat"
+_TIMEOUT = "bedplate-timeout"
+_PEER = "bedplate-peer"
+_STATE = "bedplate-state"
+_PROGRESS = "bedplate-progress"
+_CONTEXT = "bedplate-context"
+_EVENT = "bedplate-event"
+_PUBLISHER = "bedplate-publisher"
+_PRIORITY = "bedplate-priority"
+_TIMESTAMP = "bedplate-timestamp"
+
+
+class Limits(Struct, frozen=True):
+    """How large (``body``, bytes) and how deeply nested (``depth``) JSON text may be."""
+
+    body: int = 16 * 1024 * 1024
+    depth: int = 64
+
+
+DEFAULT_LIMITS = Limits()
+
+_ENCODER = msgspec.json.Encoder()
+_OBJECT = msgspec.json.Decoder(dict[str, object])
+_ANY: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)
+
+
+class _FaultBody(Struct):
+    """The JSON of a fault."""
+
+    code: str
+    type: str
+    message: str = ""
+    details: dict[str, object] = {}
+    causes: tuple[tuple[str, str], ...] = ()
+    retryable: bool = False
+
+
+_FAULT = msgspec.json.Decoder(_FaultBody)
+
+
+# --- JSON text ----------------------------------------------------------------------------------
+
+
+def dumps(value: object, what: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Return ``value`` as JSON text; ``what`` names it in errors, which never show it.
+
+    Raises `Unencodable` for what JSON cannot carry, `TooLarge`.
+    """
+    try:
+        body = _ENCODER.encode(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Unencodable(what=what, why=str(error)) from None
+    except RecursionError:
+        raise Unencodable(what=what, why="it is nested too deeply, or contains itself") from None
+    if len(body) > limits.body:
+        raise TooLarge(what=what, size=len(body), limit=limits.body)
+    _check_depth(body, limits.depth, lambda why: Unencodable(what=what, why=why))
+    return body
+
+
+def loads(
+    body: bytes, decoder: msgspec.json.Decoder[T], where: str, limits: Limits = DEFAULT_LIMITS
+) -> T:
+    """Return the value of JSON text; ``where`` names the text in errors.
+
+    Raises `MalformedMessage` for what is no JSON, too large or too deep, and lets
+    ``msgspec.ValidationError`` through: the text is sound and does not fit the decoder's type.
+    """
+    _check_text(body, where, limits)
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedMessage(where=where, why=_reason(error)) from None
+    except RecursionError:
+        raise MalformedMessage(where=where, why="it is nested too deeply") from None
+
+
+def _reason(error: Exception) -> str:
+    # The text of a UnicodeDecodeError shows bytes of the message; its reason does not.
+    return f"not UTF-8: {error.reason}" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def _check_text(body: bytes, where: str, limits: Limits) -> None:
+    if len(body) > limits.body:
+        raise MalformedMessage(
+            where=where, why=f"it has {len(body)} bytes, more than the limit of {limits.body}"
+        )
+    _check_depth(body, limits.depth, lambda why: MalformedMessage(where=where, why=why))
+
+
+def _check_depth(body: bytes, limit: int, error: Callable[[str], Exception]) -> None:
+    """Raise ``error(why)`` if JSON text is nested deeper than ``limit``.
+
+    Almost every body has fewer brackets than that, which two counts tell. For the others each
+    pass removes the innermost pairs, so the number of passes is bounded by the limit and not by
+    what a hostile peer sent. Text that is no JSON may pass: the decoder refuses it.
+    """
+    if body.count(b"[") + body.count(b"{") <= limit:
+        return
+    brackets = _outside_strings(body).translate(None, delete=_NOT_BRACKETS)
+    for _ in range(limit):
+        shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(shorter) == len(brackets):
+            break
+        brackets = shorter
+    if brackets:
+        raise error(f"it is nested more than {limit} levels deep, or its brackets do not match")
+
+
+_NOT_BRACKETS = bytes(each for each in range(256) if each not in b"[]{}")
+
+
+def _outside_strings(body: bytes) -> bytes:
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b"".join(plain.split(b'"')[::2])
+
+
+# --- values to messages -------------------------------------------------------------------------
+
+
+def encode(value: Value, limits: Limits = DEFAULT_LIMITS) -> Message:
+    """Return the message that carries ``value``, without ttl.
+
+    Raises `Unencodable` for a context, details or progress that JSON cannot carry, `TooLarge`.
+    """
+    return _ENCODERS[type(value)](value, limits)
+
+
+def _encode_request(value: Request, limits: Limits) -> Message:
+    headers: dict[str, HeaderValue] = {_METHOD: value.method}
+    if value.namespace:
+        headers[_NAMESPACE] = value.namespace
+    if value.version:
+        headers[_VERSION] = value.version
+    if value.heartbeat is not None:
+        headers[_HEARTBEAT] = value.heartbeat
+    if value.timeout is not None:
+        headers[_TIMEOUT] = value.timeout
+    if value.peer:
+        headers[_PEER] = value.peer
+    if value.context:
+        headers[_CONTEXT] = _context_out(value.context, limits)
+    if value.reply_to is None:
+        return Message(value.args, headers, CONTENT_TYPE, id=value.id, kind="cast")
+    return Message(
+        value.args,
+        headers,
+        CONTENT_TYPE,
+        id=value.id,
+        kind="call",
+        correlation_id=value.id,
+        reply_to=value.reply_to,
+        persistent=False,
+    )
+
+
+def _encode_reply(value: Reply, _: Limits) -> Message:
+    return Message(
+        value.result,
+        NO_HEADERS,
+        CONTENT_TYPE,
+        kind="reply",
+        correlation_id=value.call,
+        persistent=False,
+    )
+
+
+def _encode_fault(value: Fault, limits: Limits) -> Message:
+    body = dumps(
+        _FaultBody(
+            value.code,
+            value.type,
+            value.message,
+            dict(value.details),
+            value.causes,
+            value.retryable,
+        ),
+        "a fault",
+        limits,
+    )
+    return Message(
+        body,
+        NO_HEADERS,
+        CONTENT_TYPE,
+        kind="fault",
+        correlation_id=value.call,
+        persistent=False,
+    )
+
+
+def _encode_beat(value: Beat, _: Limits) -> Message:
+    headers: dict[str, HeaderValue] = {_STATE: value.state}
+    if value.progress is not None:
+        headers[_PROGRESS] = value.progress.decode()
+    return Message(b"", headers, kind="beat", correlation_id=value.call, persistent=False)
+
+
+def _encode_cancel(value: Cancel, _: Limits) -> Message:
+    return Message(b"", kind="cancel", correlation_id=value.call, persistent=False)
+
+
+def _encode_event(value: Event, limits: Limits) -> Message:
+    headers: dict[str, HeaderValue] = {
+        _EVENT: value.event_type,
+        _PUBLISHER: value.publisher_id,
+        _PRIORITY: value.priority,
+        _TIMESTAMP: value.timestamp,
+    }
+    if value.context:
+        headers[_CONTEXT] = _context_out(value.context, limits)
+    return Message(value.payload, headers, CONTENT_TYPE, id=value.id, kind="event")
+
+
+def _context_out(context: Context, limits: Limits) -> str:
+    return dumps(dict(context), "a context", limits).decode()
+
+
+_ENCODERS: Mapping[type, Callable[..., Message]] = MappingProxyType(
+    {
+        Request: _encode_request,
+        Reply: _encode_reply,
+        Fault: _encode_fault,
+        Beat: _encode_beat,
+        Cancel: _encode_cancel,
+        Event: _encode_event,
+    }
+)
+
+
+# --- messages to values -------------------------------------------------------------------------
+
+
+def decode(received: Received, limits: Limits = DEFAULT_LIMITS) -> Value:
+    """Return the value a message carries.
+
+    Arguments, results and payloads are not decoded but only limited in size: `loads` does it.
+    Raises `MalformedMessage` and nothing else.
+    """
+    decoder = _DECODERS.get(received.kind)
+    if decoder is None:
+        raise MalformedMessage(where="a message", why=f"its kind {received.kind[:40]!r} is unknown")
+    if len(received.body) > limits.body:
+        raise MalformedMessage(
+            where=_name(received),
+            why=f"its body has {len(received.body)} bytes, more than the limit of {limits.body}",
+        )
+    return decoder(received, limits)
+
+
+def _name(received: Received) -> str:
+    return f"the {received.kind} {received.correlation_id or received.id}"
+
+
+def _decode_call(received: Received, limits: Limits) -> Request:
+    if received.reply_to is None:
+        raise MalformedMessage(where=_name(received), why="it names no address for the reply")
+    return _decode_request(received, _call(received), limits)
+
+
+def _decode_cast(received: Received, limits: Limits) -> Request:
+    return _decode_request(received, received.id, limits)
+
+
+def _decode_request(received: Received, request_id: str, limits: Limits) -> Request:
+    headers = received.headers
+    method = _text(received, _METHOD)
+    if not method:
+        raise MalformedMessage(where=_name(received), why=f"it has no {_METHOD!r} header")
+    return Request(
+        request_id,
+        method,
+        received.body,
+        received.reply_to if received.kind == "call" else None,
+        _text(received, _NAMESPACE),
+        _text(received, _VERSION),
+        _seconds(received, _HEARTBEAT) if _HEARTBEAT in headers else None,
+        _seconds(received, _TIMEOUT) if _TIMEOUT in headers else None,
+        _text(received, _PEER),
+        _context_in(received, limits) if _CONTEXT in headers else NO_CONTEXT,
+    )
+
+
+def _decode_reply(received: Received, _: Limits) -> Reply:
+    return Reply(_call(received), received.body)
+
+
+def _decode_fault(received: Received, limits: Limits) -> Fault:
+    try:
+        body = loads(received.body, _FAULT, _name(received), limits)
+    except msgspec.ValidationError as error:
+        raise MalformedMessage(where=_name(received), why=str(error)) from None
+    return Fault(
+        _call(received),
+        body.code,
+        body.type,
+        body.message,
+        body.details,
+        body.causes,
+        body.retryable,
+    )
+
+
+def _decode_beat(received: Received, limits: Limits) -> Beat:
+    progress: bytes | None = None
+    if _PROGRESS in received.headers:
+        progress = _text(received, _PROGRESS).encode("utf-8", "surrogatepass")
+        loads(progress, _ANY, _name(received), limits)
+    return Beat(_call(received), _text(received, _STATE) or RUNNING, progress)
+
+
+def _decode_cancel(received: Received, _: Limits) -> Cancel:
+    return Cancel(_call(received))
+
+
+def _decode_event(received: Received, limits: Limits) -> Event:
+    event_type = _text(received, _EVENT)
+    if not event_type:
+        raise MalformedMessage(where=_name(received), why=f"it has no {_EVENT!r} header")
+    return Event(
+        received.id,
+        event_type,
+        _text(received, _PUBLISHER),
+        _text(received, _PRIORITY),
+        _seconds(received, _TIMESTAMP),
+        received.body,
+        _context_in(received, limits) if _CONTEXT in received.headers else NO_CONTEXT,
+    )
+
+
+_DECODERS: Mapping[str, Callable[[Received, Limits], Value]] = MappingProxyType(
+    {
+        "call": _decode_call,
+        "cast": _decode_cast,
+        "reply": _decode_reply,
+        "fault": _decode_fault,
+        "beat": _decode_beat,
+        "cancel": _decode_cancel,
+        "event": _decode_event,
+    }
+)
+
+
+def _call(received: Received) -> str:
+    if not received.correlation_id:
+        raise MalformedMessage(where=_name(received), why="it does not say which call it is about")
+    return received.correlation_id
+
+
+def _text(received: Received, header: str) -> str:
+    value = received.headers.get(header, "")
+    if not isinstance(value, str):
+        raise MalformedMessage(where=_name(received), why=f"its header {header!r} is not text")
+    return value
+
+
+def _seconds(received: Received, header: str) -> float:
+    value = received.headers.get(header)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise MalformedMessage(where=_name(received), why=f"its header {header!r} is not a number")
+    try:
+        seconds = float(value)
+    except OverflowError:
+        seconds = -1.0
+    if not isfinite(seconds) or seconds < 0:
+        raise MalformedMessage(
+            where=_name(received), why=f"its header {header!r} is not a number of seconds"
+        )
+    return seconds
+
+
+def _context_in(received: Received, limits: Limits) -> Context:
+    text = _text(received, _CONTEXT)
+    where = f"the context of {_name(received)}"
+    try:
+        return loads(text.encode("utf-8", "surrogatepass"), _OBJECT, where, limits)
+    except msgspec.ValidationError as error:
+        raise MalformedMessage(where=where, why=str(error)) from None
