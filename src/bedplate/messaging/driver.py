@@ -8,9 +8,10 @@ transport above does what is common to all. The contract can be run:
 Every method is called on the loop the link was opened on.
 """
 
+import asyncio
 import enum
 from collections.abc import Generator, Mapping, Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, final
 
 from bedplate.config import Section
 from bedplate.errors import TransportError
@@ -38,6 +39,7 @@ __all__ = [
     "LinkEvents",
     "Maturity",
     "Naming",
+    "PendingReceipt",
     "Receipt",
     "Sink",
     "Status",
@@ -113,6 +115,40 @@ class Receipt(Protocol):
     def done(self) -> bool:
         """Whether the outcome is known."""
         ...
+
+
+@final
+class PendingReceipt:
+    """A `Receipt` for drivers to hand out and resolve; any number of tasks may await it.
+
+    A task that is cancelled while it waits cancels nobody else. Not safe across threads.
+    """
+
+    __slots__ = ("_outcome", "_waiters")
+
+    def __init__(self) -> None:
+        self._outcome: Outcome | None = None
+        self._waiters: list[asyncio.Future[Outcome]] = []
+
+    def resolve(self, outcome: Outcome) -> None:
+        """Give the answer; the first one stands."""
+        if self._outcome is None:
+            self._outcome = outcome
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(outcome)
+            self._waiters = []
+
+    def done(self) -> bool:
+        """Whether the outcome is known."""
+        return self._outcome is not None
+
+    def __await__(self) -> Generator[object, None, Outcome]:
+        if self._outcome is not None:
+            return self._outcome
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        return (yield from waiter)
 
 
 class Sink(Protocol):
