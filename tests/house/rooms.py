@@ -86,7 +86,11 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
             may=("config", "_floor", "clock", "errors"), but_not=("_floor.portal",)
         ),
         **{
-            name: Row(may=(*PURE[:height], "clock", "errors"), third=("msgspec",), never=IMPURE)
+            name: Row(
+                may=(*PURE[:height], "_floor.backoff", "clock", "errors"),
+                third=("msgspec",),
+                never=IMPURE,
+            )
             for height, name in enumerate(PURE)
         },
         "messaging": Row(may=("messaging",), but_not=("messaging.drivers",)),

@@ -40,7 +40,7 @@ def judge(module: str, asked: Import) -> str | None:
 
 def judge_foreign(room: str, row: Row, top: str, asked: Import) -> str | None:
     """Return what is wrong with an import from outside the package, or None."""
-    if top in sys.stdlib_module_names:
+    if top in sys.stdlib_module_names or top == "_typeshed":
         if top in row.never:
             return f"the room {room} gets {top} as an argument or not at all"
         return None
