@@ -61,6 +61,7 @@ BENEATH_TRANSPORT = (
 
 FRONT_DOORS = (
     "config",
+    "config.sources",
     "errors",
     "clock",
     "messaging",

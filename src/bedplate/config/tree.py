@@ -90,10 +90,13 @@ class Tree:
         self.sections.setdefault(section, origin)
 
     def noting(self, *findings: Finding) -> "Tree":
-        """Return a tree of the same values whose findings end with these."""
+        """Return a copy whose findings end with these; neither tree sees changes to the other."""
         tree = Tree(folded=self.folded, findings=(*self.findings, *findings))
-        tree.values = self.values
-        tree.sections = self.sections
+        tree.sections = dict(self.sections)
+        tree.values = {
+            section: {option: list(raws) for option, raws in options.items()}
+            for section, options in self.values.items()
+        }
         return tree
 
     def get(self, section: str, option: str) -> list[Raw]:

@@ -115,7 +115,7 @@ class Policed:
         self.notices = ()
         self._retry_at = None
         if mode == "last-known-good":
-            self._good, self._good_at = tree, self._clock.now()
+            self._good, self._good_at = tree.noting(), self._clock.now()
         return tree
 
     def _last_good(self, failure: SourceFailed | InvalidConfig) -> Tree:
