@@ -10,8 +10,9 @@ The dialect, as oslo.config's own parser has it:
   a blank line, a comment or anything else ends the value;
 - a key may be repeated, a section may be reopened, a key before any section is an error.
 
-Two differences, both where oslo.config loses something: a value that is a single quote sign keeps
-it, and a NUL or a byte order mark is refused. The encoding is UTF-8, always.
+Three differences: a value that is a lone quote sign keeps it (oslo.config makes it empty), a name
+of a section holds no brackets, and a NUL is refused. The encoding is UTF-8, always, without a byte
+order mark.
 
 Pure: bytes in, a document out. It knows nothing of schemas, and no message of its findings
 repeats a value.
@@ -28,7 +29,7 @@ __all__ = ["Document", "Entry", "Header", "Line", "decode"]
 
 _LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _UNDECODED = re.compile("[\udc80-\udcff]")
-_LIKE_A_KEY = re.compile(r"[ \t]+[A-Za-z_][\w.-]*(?:[ \t]+=|=[ \t]*[^\s=])")
+_LIKE_A_KEY = re.compile(r"[ \t]+[A-Za-z_][\w.-]*(?:[ \t]+=(?!=)|=[ \t]*[^\s=])")
 _HEADER = re.compile(r"\[([^\[\]]+)\]")
 _MOST_FINDINGS = 100
 _BOM = "\ufeff"
