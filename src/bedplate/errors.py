@@ -19,6 +19,7 @@
     │   │   ├── ConnectFailed     nobody listens, or nobody answers
     │   │   ├── AccessRefused     the broker refused the credentials or the operation
     │   │   ├── LinkLost          a connection that was up is gone
+    │   │   ├── ProtocolError     AMQP was spoken wrongly, by us or by the peer
     │   │   ├── TransportClosed   used after it was closed, or before it was opened
     │   │   ├── WrongLoop         used from another event loop than its own
     │   │   ├── Forked            used in a child of the process that opened it
@@ -85,6 +86,7 @@ __all__ = [
     "PluginNotFound",
     "PortalStalled",
     "ProbeFailed",
+    "ProtocolError",
     "PublishRefused",
     "PublishUnknown",
     "ReloadRefused",
@@ -333,6 +335,21 @@ class LinkLost(TransportError):
         super().__init__(f"The link to {where} was lost: {why}")
 
 
+class ProtocolError(TransportError):
+    """AMQP 0-9-1 was spoken wrongly.
+
+    ``ours`` tells the two faces apart: True means this side asked for something that the protocol
+    or the state of the connection forbids, and nothing was sent; False means the peer broke the
+    protocol, and the connection is over. ``reply_code`` is the protocol's number for the fault.
+    """
+
+    code = "protocol"
+
+    def __init__(self, *, ours: bool, reply_code: int, why: str) -> None:
+        self.ours, self.reply_code, self.why = ours, int(reply_code), why
+        super().__init__(why if ours else f"The peer broke the protocol ({self.reply_code}): {why}")
+
+
 class TransportClosed(TransportError):
     """The transport, subscription or server is closed, or was never opened."""
 
@@ -533,7 +550,8 @@ class RemoteError(MessagingError):
 
     ``type`` is the name of the error's class over there, ``message`` its text, ``details`` what
     the server chose to add (plain JSON values), ``causes`` the chain behind it as
-    ``(type, message)`` pairs, nearest first. ``code`` comes from the wire.
+    ``(type, message)`` pairs, nearest first. ``code`` comes from the wire. ``peer`` is the target
+    that answered, empty while the error has not travelled.
     """
 
     code = "remote"
@@ -551,6 +569,7 @@ class RemoteError(MessagingError):
         self.type, self.message, self.code = type, message, code
         self.details: dict[str, object] = details or {}
         self.causes = causes
+        self.peer = ""
         self._remote_retryable = retryable
         super().__init__(f"{type}: {message}" if message else type)
 

@@ -1,0 +1,330 @@
+"""What a channel hears: its frames, in order, into events.
+
+Answers for one channel's receiving half: which methods may come now, which answer belongs to
+which request, how a message is put together from its frames. Deliveries and confirms are unpacked
+by hand. Raises ProtocolError (the peer's) for what must not come; ``connection`` deals with it.
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from bedplate.amqp091.events import (
+    Cause,
+    ChannelClosed,
+    ChannelOpened,
+    Confirmed,
+    ConsumerCancelled,
+    Consuming,
+    Delivered,
+    Done,
+    Event,
+    FlowChanged,
+    Got,
+    GotNothing,
+    Oversized,
+    QueueDeclared,
+    QueueDeleted,
+    QueuePurged,
+    Returned,
+)
+from bedplate.amqp091.methods import BY_NUMBER, decode_arguments, encode_method
+from bedplate.amqp091.spec import METHODS, Method, ReplyCode, number_of
+from bedplate.amqp091.wire import ChannelState, Phase, Wire, peer_fault
+from bedplate.errors import ProtocolError
+
+__all__ = ["Reception", "not_open"]
+
+_DELIVER, _ACK, _NACK = map(number_of, ("basic.deliver", "basic.ack", "basic.nack"))
+_NUMBER = struct.Struct(">I")
+_DELIVERY = struct.Struct(">QBB")  # tag, redelivered, length of the exchange
+_CONFIRM = struct.Struct(">QB")
+_CONTENT = struct.Struct(">HHQ")  # class, weight, size of the body
+_Content = type[Delivered] | type[Got] | type[Returned]
+_make = tuple.__new__  # a NamedTuple's own constructor costs twice as much
+
+
+class Reception:
+    """The receiving half of one channel."""
+
+    __slots__ = (
+        "_buffer",
+        "_content",
+        "_fields",
+        "_head",
+        "_left",
+        "_reason",
+        "_size",
+        "_state",
+        "_wire",
+    )
+
+    def __init__(self, state: ChannelState, wire: Wire) -> None:
+        self._state, self._wire = state, wire
+        self._content: _Content | None = None  # whose header or body comes next
+        self._fields: tuple[object, ...] = ()
+        self._head: bytes | None = None  # None: the header comes next
+        self._size = self._left = 0
+        self._buffer: bytearray | None = None
+        self._reason: list[object] = []  # the peer's, when both closed at once
+
+    @property
+    def state(self) -> ChannelState:
+        """What it shares with the commands."""
+        return self._state
+
+    def method(self, data: bytes, at: int, stop: int, events: list[Event]) -> None:
+        """Hear a method frame whose payload lies between ``at`` and ``stop``."""
+        if stop - at < 4:
+            raise peer_fault(ReplyCode.FRAME_ERROR, "a method frame without a method.")
+        (number,) = _NUMBER.unpack_from(data, at)
+        if self._state.phase is Phase.OPEN and self._content is None:
+            if number == _DELIVER:
+                self._delivery(data, at + 4, stop)
+                return
+            if number in (_ACK, _NACK) and stop - at == 13:
+                self._confirm(data, at + 4, events, accepted=number == _ACK)
+                return
+        self._other(number, data, at + 4, stop, events)
+
+    def _delivery(self, data: bytes, at: int, stop: int) -> None:
+        try:
+            start = at + 1
+            end = start + data[at]
+            consumer_tag = data[start:end].decode("utf-8", "surrogateescape")
+            tag, redelivered, size = _DELIVERY.unpack_from(data, end)
+            start = end + 10
+            end = start + size
+            exchange = data[start:end].decode("utf-8", "surrogateescape")
+            start = end + 1
+            end = start + data[end]
+        except (IndexError, struct.error):
+            end = -1
+        if end != stop:  # every step goes forward, so the right end means no step went past it
+            why = "the arguments of basic.deliver do not fill their frame."
+            raise peer_fault(ReplyCode.SYNTAX_ERROR, why)
+        routing_key = data[start:end].decode("utf-8", "surrogateescape")
+        self._state.delivered = max(self._state.delivered, tag)
+        self._content = Delivered
+        self._fields = (consumer_tag, tag, redelivered & 1 == 1, exchange, routing_key)
+
+    def _confirm(self, data: bytes, at: int, events: list[Event], *, accepted: bool) -> None:
+        state = self._state
+        tag, bits = _CONFIRM.unpack_from(data, at)
+        multiple = bits & 1 == 1
+        if tag == 0 and multiple:  # all there are
+            tag = state.published
+        if not 0 < tag <= state.published:
+            why = f"a confirm of message {tag}, of which {state.published} were published."
+            raise peer_fault(ReplyCode.COMMAND_INVALID, why)
+        events.append(_make(Confirmed, (state.number, tag, multiple, accepted)))
+
+    def _other(self, number: int, data: bytes, at: int, stop: int, events: list[Event]) -> None:
+        """Hear any method that is not on the fast path, or not allowed now."""
+        state = self._state
+        method = BY_NUMBER.get(number)
+        if state.phase is Phase.CLOSING:  # all but the close itself was sent before it was heard
+            if method is not None and method.name in _CLOSES:
+                _CLOSES[method.name](self, decode_arguments(method, data, at, stop), events)
+            return
+        if state.phase is Phase.CLOSED:
+            raise not_open(state.number)
+        if method is None or not method.to_client or method.name.startswith("connection."):
+            named = method.name if method else f"{number >> 16}.{number & 0xFFFF}"
+            raise peer_fault(ReplyCode.COMMAND_INVALID, f"the method {named} on a channel.")
+        if self._content is not None:
+            why = f"{method.name} in the middle of a message."
+            raise peer_fault(ReplyCode.UNEXPECTED_FRAME, why)
+        if state.phase is Phase.OPENING and method.name not in _WHILE_OPENING:
+            why = f"{method.name} on a channel that is not open yet."
+            raise peer_fault(ReplyCode.CHANNEL_ERROR, why)
+        values = decode_arguments(method, data, at, stop)
+        news = _NEWS.get(method.name)
+        if news is not None:
+            news(self, values, events)
+        else:
+            self._answer(method, values, events)
+
+    def _answer(self, method: Method, values: list[object], events: list[Event]) -> None:
+        """Match an answer to the oldest request that it can belong to."""
+        state = self._state
+        for request in state.waiting:
+            if method.name in METHODS[request].replies:
+                break
+        else:
+            why = f"{method.name}, which answers nothing that was asked."
+            raise peer_fault(ReplyCode.COMMAND_INVALID, why)
+        state.waiting.remove(request)
+        if method.name == "channel.open-ok":
+            state.phase = Phase.OPEN
+        if method.name == "basic.get-ok":
+            tag = values[0]
+            if isinstance(tag, int) and tag > state.delivered:
+                state.delivered = tag
+            self._content, self._fields = Got, tuple(values)
+            return
+        build = _ANSWERS.get(method.name)
+        if build is None:
+            events.append(Done(state.number, request))
+        else:
+            events.append(build(state.number, values))
+
+    def header(self, data: bytes, at: int, stop: int, events: list[Event]) -> None:
+        """Hear a content header frame."""
+        if self._content is None or self._head is not None:
+            self._stray("a content header where none belongs.")
+            return
+        if stop - at < 14:
+            raise peer_fault(ReplyCode.FRAME_ERROR, "a content header that is too short.")
+        class_id, _weight, size = _CONTENT.unpack_from(data, at)
+        if class_id != 60:
+            raise peer_fault(ReplyCode.FRAME_ERROR, f"a content header of class {class_id}.")
+        self._head = data[at + 12 : stop]
+        self._size = self._left = size
+        if size == 0:
+            self._whole(b"", events)
+
+    def body(self, data: bytes, at: int, stop: int, events: list[Event]) -> None:
+        """Hear a body frame."""
+        size = stop - at
+        if self._head is None:
+            self._stray("a body frame where none belongs.")
+            return
+        left = self._left - size
+        if left < 0:
+            raise peer_fault(ReplyCode.FRAME_ERROR, "more body than its header announced.")
+        self._left = left
+        if self._size > self._wire.limits.body:
+            if left == 0:
+                self._whole(b"", events)
+            return
+        if self._buffer is None:
+            if left == 0:
+                self._whole(data[at:stop], events)
+                return
+            self._buffer = bytearray()
+        self._collect(data[at:stop])
+        if left == 0:
+            body = bytes(self._buffer)
+            self._forget_body()
+            self._whole(body, events)
+
+    def _collect(self, piece: bytes) -> None:
+        """Keep a piece of a body, within what all channels together may hold."""
+        wire = self._wire
+        wire.unfinished += len(piece)
+        if wire.unfinished > wire.limits.unfinished:
+            why = f"more than {wire.limits.unfinished} bytes of unfinished messages."
+            raise peer_fault(ReplyCode.RESOURCE_ERROR, why)
+        if self._buffer is not None:
+            self._buffer += piece
+
+    def _whole(self, body: bytes, events: list[Event]) -> None:
+        """Make the event of a message that is complete."""
+        kind = self._content
+        if self._state.phase is not Phase.CLOSING and kind is not None:
+            message = _make(kind, (self._state.number, *self._fields, self._head, body))
+            if self._size > self._wire.limits.body:
+                events.append(Oversized(message, self._size))
+            else:
+                events.append(message)
+        self._content = self._head = None
+
+    def _stray(self, why: str) -> None:
+        """Judge a content frame that belongs to no message."""
+        if self._state.phase is Phase.CLOSED:
+            raise not_open(self._state.number)
+        if self._state.phase is not Phase.CLOSING:  # then it belongs to one that was not heard
+            raise peer_fault(ReplyCode.UNEXPECTED_FRAME, why)
+
+    def _forget_body(self) -> None:
+        if self._buffer is not None:
+            self._wire.unfinished -= len(self._buffer)
+            self._buffer = None
+
+    # --- methods that answer nothing; the table below names them ---
+
+    def _closed(self, cause: Cause, values: list[object], events: list[Event]) -> None:
+        state = self._state
+        self._forget_body()
+        self._content = self._head = None
+        state.end(Phase.CLOSED)
+        self._wire.ended.append(state.number)
+        code, text, request = closing(values)
+        events.append(ChannelClosed(state.number, cause, code, text, request))
+
+    def on_close(self, values: list[object], events: list[Event]) -> None:
+        """Agree to the peer's close; if ours is on its way too, its answer ends the channel."""
+        state = self._state
+        self._wire.send_method(state.number, encode_method("channel.close-ok"))
+        if state.phase is Phase.CLOSING:
+            self._reason = values
+        else:
+            self._closed(Cause.PEER, values, events)
+
+    def on_close_ok(self, _values: list[object], events: list[Event]) -> None:
+        """End the channel that we closed."""
+        crossed = self._reason
+        self._closed(Cause.PEER if crossed else Cause.US, crossed, events)
+
+    def on_flow(self, values: list[object], events: list[Event]) -> None:
+        """Stop or go on publishing, and say that we heard it."""
+        state = self._state
+        state.flowing = active = bool(values[0])
+        self._wire.send_method(state.number, encode_method("channel.flow-ok", values))
+        events.append(FlowChanged(state.number, active))
+
+    def on_cancel(self, values: list[object], events: list[Event]) -> None:
+        """Hear that a consumer ended; RabbitMQ wants no answer, a peer that does gets one."""
+        tag, nowait = values
+        state = self._state
+        if not nowait:
+            self._wire.send_method(state.number, encode_method("basic.cancel-ok", (tag,)))
+        events.append(ConsumerCancelled(state.number, str(tag), Cause.PEER))
+
+    def on_return(self, values: list[object], _events: list[Event]) -> None:
+        """Begin a message that comes back."""
+        self._content, self._fields = Returned, tuple(values)
+
+
+def closing(values: list[object]) -> tuple[int, str, str]:
+    """Return code, text and the name of the offending method from a close's arguments."""
+    if not values:
+        return 0, "", ""
+    code, text, class_id, method_id = values
+    method = BY_NUMBER.get(int(str(class_id)) << 16 | int(str(method_id)))
+    return int(str(code)), str(text), method.name if method else ""
+
+
+def not_open(number: int) -> ProtocolError:
+    """Build the error of a frame for a channel that is not open."""
+    return peer_fault(ReplyCode.CHANNEL_ERROR, f"a frame on channel {number}, which is not open.")
+
+
+_Hears = Callable[[Reception, list[object], list[Event]], None]
+_CLOSES: Mapping[str, _Hears] = MappingProxyType(
+    {"channel.close": Reception.on_close, "channel.close-ok": Reception.on_close_ok}
+)
+_NEWS: Mapping[str, _Hears] = MappingProxyType(
+    {
+        "channel.close": Reception.on_close,
+        "channel.flow": Reception.on_flow,
+        "basic.cancel": Reception.on_cancel,
+        "basic.return": Reception.on_return,
+    }
+)
+_WHILE_OPENING = frozenset({"channel.open-ok", "channel.close"})
+_ANSWERS: Mapping[str, Callable[[int, list[object]], Event]] = MappingProxyType(
+    {
+        "channel.open-ok": lambda number, _values: ChannelOpened(number),
+        "queue.declare-ok": lambda number, values: QueueDeclared._make((number, *values)),
+        "queue.purge-ok": lambda number, values: QueuePurged._make((number, *values)),
+        "queue.delete-ok": lambda number, values: QueueDeleted._make((number, *values)),
+        "basic.consume-ok": lambda number, values: Consuming._make((number, *values)),
+        "basic.cancel-ok": lambda number, values: ConsumerCancelled(
+            number, str(values[0]), Cause.US
+        ),
+        "basic.get-empty": lambda number, _values: GotNothing(number),
+    }
+)
+"""Answers that say more than that it was done."""
