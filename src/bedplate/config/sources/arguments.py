@@ -102,8 +102,9 @@ class Arguments:
             raise InvalidConfig(findings=tuple(reading.findings))
         return reading.tree
 
-    def next_refresh(self, now: float) -> None:
+    def next_refresh(self, now: float) -> float | None:  # noqa: ARG002 - the port's signature
         """Never: a command line does not change."""
+        return None
 
     def refresh(self) -> Tree:
         """Read the flags again."""

@@ -48,8 +48,9 @@ class Environment:
             raise InvalidConfig(findings=tuple(findings))
         return tree
 
-    def next_refresh(self, now: float) -> None:
+    def next_refresh(self, now: float) -> float | None:  # noqa: ARG002 - the port's signature
         """Never: the environment of a process changes only by itself."""
+        return None
 
     def refresh(self) -> Tree:
         """Read the variables anew."""

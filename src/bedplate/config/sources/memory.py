@@ -39,8 +39,9 @@ class Memory:
                 tree.add(section, option, Raw(value, Origin(name, f"{name} {spelled}")))
         return tree
 
-    def next_refresh(self, now: float) -> None:
+    def next_refresh(self, now: float) -> float | None:  # noqa: ARG002 - the port's signature
         """Never."""
+        return None
 
     def refresh(self) -> Tree:
         """Return the mapping as it is now."""

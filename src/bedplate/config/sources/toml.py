@@ -107,7 +107,8 @@ def _tree(text: str, values: dict[str, object], name: str) -> Tree:
         elif not findings:
             *section, option = statement.path
             value = _at(values, statement.path)
-            tree.add(".".join(section) or "DEFAULT", option, Raw(value, origin))
+            home = ".".join(section) if section else "DEFAULT"
+            tree.add(home, option, Raw(value, origin))
     if findings:
         raise InvalidConfig(findings=tuple(findings))
     return tree
