@@ -26,6 +26,8 @@ class Row(NamedTuple):
     """Libraries of others."""
     never: tuple[str, ...] = ()
     """Modules of the standard library it must not touch, not even inside a function."""
+    exact: bool = False
+    """Whether the row is for this one file, and what lies below needs rows of its own."""
     alone: bool = False
     """Whether files of this room must not import each other, those named ``_so`` excepted."""
 
@@ -45,6 +47,12 @@ PURE = (
 )
 """The pure files of messaging, lowest first: each may use those before it."""
 
+TRANSPORT = tuple(
+    f"messaging.{name}"
+    for name in ("transport", "inbox", "line", "outbox", "subscription", "wheel")
+)
+"""The files of the transport."""
+
 CONFIG = ("config", "_floor.secret", "_floor.url")
 """Configuration, with the value types of its front door that live on the floor."""
 
@@ -60,7 +68,9 @@ BENEATH_TRANSPORT = (
 )
 
 FRONT_DOORS = (
+    "bedplate",
     "config",
+    "config.sources",
     "config.sources",
     "errors",
     "clock",
@@ -76,7 +86,7 @@ PLANNED = frozenset({"bench", "messaging.blocking", "observability", "pytest_plu
 
 ROOMS: Mapping[str, Row] = MappingProxyType(
     {
-        "bedplate": Row(doors=("service",)),
+        "bedplate": Row(doors=("service",), exact=True),
         "errors": Row(never=WORLD),
         "clock": Row(may=("errors",), never=("asyncio",)),
         "_floor": Row(may=("errors",), never=("asyncio",)),
@@ -94,7 +104,7 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
             )
             for height, name in enumerate(PURE)
         },
-        "messaging": Row(may=("messaging",), but_not=("messaging.drivers",)),
+        "messaging": Row(may=("messaging",), but_not=("messaging.drivers",), exact=True),
         "messaging.url": Row(may=(*CONFIG, "errors")),
         "messaging.wire": Row(may=("messaging.types", "errors"), third=("msgspec",), never=IMPURE),
         "messaging.driver": Row(may=("messaging.types", "messaging.url", *CONFIG, "errors")),
@@ -124,11 +134,12 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
             ),
             third=("msgspec",),
         ),
-        "messaging.transport": Row(may=BENEATH_TRANSPORT),
-        "messaging.rpc": Row(may=("messaging.transport", *BENEATH_TRANSPORT), third=("msgspec",)),
-        "messaging.notify": Row(
-            may=("messaging.transport", *BENEATH_TRANSPORT), third=("msgspec",)
-        ),
+        **{
+            name: Row(may=(*TRANSPORT, *BENEATH_TRANSPORT), third=("msgspec",))
+            for name in TRANSPORT
+        },
+        "messaging.rpc": Row(may=(*TRANSPORT, *BENEATH_TRANSPORT), third=("msgspec",)),
+        "messaging.notify": Row(may=(*TRANSPORT, *BENEATH_TRANSPORT), third=("msgspec",)),
         "messaging.blocking": Row(
             may=(
                 "messaging.transport",
@@ -160,7 +171,7 @@ def row_of(module: str) -> tuple[str, Row]:
     """Return the row that holds for a module (named below ``bedplate``): the most precise one."""
     name = module
     while name:
-        if name in ROOMS:
+        if name in ROOMS and (name == module or not ROOMS[name].exact):
             return name, ROOMS[name]
         name = name.rpartition(".")[0]
     raise KeyError(module)

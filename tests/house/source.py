@@ -62,16 +62,14 @@ def imports(module: str) -> Iterator[Import]:
 def defined_in(module: str, name: str | None) -> str:
     """Return the module that defines what an import brings, following re-exports."""
     seen: set[tuple[str, str]] = set()
-    while name is not None and (module, name) not in seen:
+    while name is not None and module in modules() and (module, name) not in seen:
         seen.add((module, name))
-        if f"{module}.{name}" in modules():
+        if onward := _bindings(module).get(name):
+            module, name = onward  # a name bound in a package hides a module of that name
+        elif f"{module}.{name}" in modules():
             return f"{module}.{name}"
-        if module not in modules():
+        else:
             return module
-        onward = _bindings(module).get(name)
-        if onward is None:
-            return module
-        module, name = onward
     return module
 
 

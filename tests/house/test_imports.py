@@ -23,11 +23,8 @@ def judge(module: str, asked: Import) -> str | None:
     top = asked.module.partition(".")[0]
     if top != "bedplate":
         return judge_foreign(room, row, top, asked)
-    written = below(asked.module)
     home = below(defined_in(asked.module, asked.name))
-    written_module = below(f"{asked.module}.{asked.name}")
-    if f"bedplate.{written_module}" in modules():
-        written = written_module
+    written = home if home == below(f"{asked.module}.{asked.name}") else below(asked.module)
     parent, _, last = home.rpartition(".")
     if last.startswith("_") and parent and below(module).startswith(f"{parent}."):
         return None
@@ -54,9 +51,7 @@ def test_a_module_imports_only_what_its_room_may(module: str) -> None:
     """Each import is one that the table of rooms allows."""
     path = modules()[module].relative_to(ROOT)
     wrong = [
-        f"{path.relative_to(ROOT)}:{asked.line}: {why}"
-        for asked in imports(module)
-        if (why := judge(module, asked))
+        f"{path}:{asked.line}: {why}" for asked in imports(module) if (why := judge(module, asked))
     ]
     assert not wrong, "\n".join([*wrong, "the table is in tests/house/rooms.py"])
 
