@@ -94,7 +94,10 @@ class LinkEvents(Protocol):
         ...
 
     def lost(self, why: TransportError) -> None:
-        """Report the end of the link: exactly once, also when idle, also after ``aclose``."""
+        """Report the end of the link: exactly once, also when idle, also after ``aclose``.
+
+        It comes last: receipts have been answered and inlets have ended before it.
+        """
         ...
 
     def noticed(self, note: Notice) -> None:
@@ -183,7 +186,7 @@ class Inlet(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Stop deliveries; what is unsettled goes back to the broker. Idempotent."""
+        """Stop deliveries, tell ``ended(CLOSED)``, give back what is unsettled. Idempotent."""
         ...
 
 
@@ -200,7 +203,8 @@ class Link(Protocol):
     async def declare(self, topology: Topology, *, look: bool = False) -> tuple[Standing, ...]:
         """Make the entities exist, in one pipeline, and return one standing each, in order.
 
-        With ``look`` nothing is created and the standings tell what is there. Idempotent. Raises
+        With ``look`` nothing is created and the standings tell what is there. Idempotent; a
+        fanout needs nothing to exist. Raises
         `TopologyMismatch` for one that exists with other properties; the link lives on.
         """
         ...
@@ -211,7 +215,9 @@ class Link(Protocol):
         Returns a receipt for ``Want.ACCEPT`` and None otherwise. A bounce is reported to
         `LinkEvents` under the message's id. A message to a topic that nobody ever subscribed to
         is kept or dropped as the broker does; with BOUNCE it bounces, with ACCEPT its outcome is
-        UNROUTABLE. Raises `TooLarge` beyond ``offers.max_body``, `Unsupported`, `LinkLost`.
+        UNROUTABLE; a fanout that finds nobody is no error. Nobody is called back before it
+        returns, and what the sender does to its headers later is not sent. The key travels
+        whether or not it orders. Raises `TooLarge` beyond ``offers.max_body``, `Unsupported`, `LinkLost`.
         """
         ...
 
@@ -219,6 +225,8 @@ class Link(Protocol):
         """Start deliveries from a source, declaring what it needs; at most ``credit`` at first.
 
         Each delivery uses one credit; ``grant`` opens more. Without acks settling is not needed.
+        Deliveries may begin before the caller has the inlet in hand. What was delivered to a
+        take that is cancelled goes back.
         Raises `Unsupported`, `AccessRefused`, `TopologyMismatch`; the link lives on.
         """
         ...

@@ -287,6 +287,9 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """What a driver, or the peer it found, offers. The documentation's table is printed from it.
 
     A claimed capability passes the contract suite; one that is not claimed raises Unsupported.
+    Between driver and transport only NATIVE is a claim: for ABOVE and NO the driver raises (for
+    ttl: of a message that has one). ``attempts`` and ``key_order`` are never asked for, so without
+    them the count is None and the key merely travels.
     """
 
     bounce: Support = Support.NO

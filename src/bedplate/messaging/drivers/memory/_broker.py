@@ -46,6 +46,8 @@ SHARED = frozenset({Kind.TOPIC, Kind.SERVER})
 """Kinds of address whose queues outlive the links that use them."""
 NEVER = float("inf")
 
+_ESCAPES = (("%", "%25"), ("/", "%2F"), ("@", "%40"), ("*", "%2A"))
+
 
 class MemoryNaming:
     """Names of queues as the broker's listings and errors show them."""
@@ -53,13 +55,24 @@ class MemoryNaming:
     envelope = "native"
 
     def queue(self, address: Address, group: str | None) -> str:
-        """Return ``exchange/topic[/server]``, with the group behind an ``@``."""
-        name = f"{address.exchange}/{address.name}" if address.exchange else address.name
+        """Return ``exchange/topic[/server]``, with the group behind an ``@``.
+
+        The marks ``% / @ *`` inside a part are percent-encoded.
+        """
+        parts = [address.exchange, address.name] if address.exchange else [address.name]
         if address.server_name:
-            name += f"/{address.server_name}"
+            parts.append(address.server_name)
+        name = "/".join(map(_escaped, parts))
         if address.kind is Kind.FANOUT:
             name += "/*"
-        return name if group is None else f"{name}@{group}"
+        return name if group is None else f"{name}@{_escaped(group)}"
+
+
+def _escaped(part: str) -> str:
+    # What separates parts of a name must not occur in them, or two queues could share a name.
+    for mark, escape in _ESCAPES:
+        part = part.replace(mark, escape)
+    return part
 
 
 NAMING = MemoryNaming()
