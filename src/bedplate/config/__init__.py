@@ -1,7 +1,47 @@
-"""The configuration room's front door."""
+"""Configuration: declared as classes, read from files, environment and flags, checked at once.
+
+The front door of the room. Importing it loads nothing that is not needed to declare a section and
+load a small file: no third-party package, no asyncio, argparse or logging.
+"""
 
 from bedplate._floor.secret import Secret as Secret
 from bedplate._floor.url import Host as Host
 from bedplate._floor.url import Url as Url
+from bedplate.config.live import Changes as Changes
+from bedplate.config.live import Config as Config
+from bedplate.config.live import Snapshot as Snapshot
+from bedplate.config.option import Section as Section
+from bedplate.config.option import option as option
+from bedplate.config.render import Candidate as Candidate
+from bedplate.config.render import Explanation as Explanation
+from bedplate.config.render import Row as Row
+from bedplate.config.schema import OptionSpec as OptionSpec
+from bedplate.config.schema import Schema as Schema
+from bedplate.config.schema import SectionSpec as SectionSpec
+from bedplate.config.settle import Change as Change
+from bedplate.config.tree import Origin as Origin
+from bedplate.config.types import Duration as Duration
+from bedplate.config.types import Port as Port
+from bedplate.errors import Finding as Finding
 
-__all__ = ["Host", "Secret", "Url"]
+__all__ = [
+    "Candidate",
+    "Change",
+    "Changes",
+    "Config",
+    "Duration",
+    "Explanation",
+    "Finding",
+    "Host",
+    "OptionSpec",
+    "Origin",
+    "Port",
+    "Row",
+    "Schema",
+    "Secret",
+    "Section",
+    "SectionSpec",
+    "Snapshot",
+    "Url",
+    "option",
+]

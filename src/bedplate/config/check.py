@@ -1,0 +1,322 @@
+"""Converting what was written, and finding everything that is wrong with it at once.
+
+Pure. Each finding names its place as the user spells it and, for a name nobody knows, the nearest
+one. No message holds the value of a secret or of an unknown option.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from bedplate.config.merge import Merged
+from bedplate.config.option import SectionType
+from bedplate.config.schema import DEFAULT, OptionSpec, Schema, describe, key_of
+from bedplate.config.tree import Origin, Raw
+from bedplate.config.types import Refused, read
+from bedplate.errors import Finding, InvalidConfig
+
+__all__ = [
+    "Converted",
+    "by_hand",
+    "convert",
+    "nearest",
+    "unknown_options",
+    "unknown_sections",
+]
+
+_OWN_SOURCES = frozenset(
+    {"command line", "environment", "file", "override", "application default", "default"}
+)
+
+
+class Converted(NamedTuple):
+    """Checked values by section and option, and what there is to say about them.
+
+    A section that is optional and not configured is not in ``values``.
+    """
+
+    values: Mapping[str, Mapping[str, object]]
+    findings: tuple[Finding, ...]
+
+
+def convert(
+    merged: Merged, schema: Schema, *, prefix: str, only: Collection[str] | None = None
+) -> Converted:
+    """Convert the winner of each option; all problems are among the findings.
+
+    ``prefix`` is that of environment variables, for advice; ``only`` restricts it to some
+    sections.
+    """
+    values: dict[str, dict[str, object]] = {}
+    findings: list[Finding] = []
+    for section in schema.sections.values():
+        if only is not None and section.name not in only:
+            continue
+        present = merged.has(section.name)
+        converted: dict[str, object] = {}
+        for option in section.options.values():
+            if option.optional and not present:
+                continue
+            raws = merged.get(section.name, option.name)
+            if not raws:
+                if option.required:
+                    findings.append(_missing(option, prefix))
+                else:
+                    converted[option.name] = option.default
+                continue
+            try:
+                converted[option.name] = read(option.type, raws[0].value)
+            except Refused as refused:
+                findings.append(_refused(option, raws[0], refused))
+            findings += _remarks(option, raws)
+        if converted or not section.optional:
+            values[section.name] = converted
+    return Converted(values, tuple(findings))
+
+
+def by_hand(cls: SectionType, values: Mapping[str, object]) -> dict[str, object]:
+    """Check the values of an instance made in code and fill in the defaults.
+
+    Raises TypeError for names that are wrong or missing, `InvalidConfig` for values that are.
+    """
+    options = describe(cls).options
+    wrong = [name for name in values if name not in options]
+    missing = [name for name, option in options.items() if option.required and name not in values]
+    if wrong or missing:
+        said = [f"{cls.__name__}() has no option {', '.join(wrong)}"] if wrong else []
+        said += [f"{cls.__name__}() needs {', '.join(missing)}"] if missing else []
+        raise TypeError("; ".join(said))
+    made: dict[str, object] = {}
+    findings: list[Finding] = []
+    for name, option in options.items():
+        try:
+            made[name] = option.type.accept(values[name]) if name in values else option.default
+        except Refused as refused:
+            raw = Raw(values[name], Origin("override", f"{cls.__name__}({name}=…)"))
+            findings.append(_refused(option, raw, refused))
+    if findings:
+        raise InvalidConfig(findings=tuple(findings))
+    return made
+
+
+def unknown_options(
+    merged: Merged, schema: Schema, *, severity: str = "error"
+) -> tuple[Finding, ...]:
+    """Report the options of known sections that nobody declares."""
+    return tuple(
+        _unknown_option(section, option, raw, schema, severity)
+        for section, known in schema.sections.items()
+        for option, raws in merged.values.get(section, {}).items()
+        if option not in known.options
+        for raw in raws
+    )
+
+
+def unknown_sections(
+    merged: Merged, schema: Schema, *, severity: str = "error"
+) -> tuple[Finding, ...]:
+    """Report the sections that nobody declares."""
+    known = {*schema.sections, *schema.old_sections}
+    findings = [
+        _unknown_section(section, origin, schema, severity)
+        for section, origin in merged.sections.items()
+        if section not in known
+    ]
+    # Of a section that has only old names, other options are as unknown as the section was.
+    findings += [
+        _unknown_option(section, option, raw, schema, severity)
+        for section in schema.old_sections - schema.sections.keys()
+        for option, raws in merged.values.get(section, {}).items()
+        for raw in raws
+    ]
+    return tuple(findings)
+
+
+def nearest(word: str, names: Iterable[str]) -> str | None:
+    """Return the name that a mistyped word most probably means, None if none is close.
+
+    Counts letters inserted, left out, exchanged or swapped with their neighbour; upper case and
+    dashes for underscores count nothing.
+    """
+    plain = _plain(word)
+    best, best_distance = None, max(1, min(3, len(plain) // 3)) + 1
+    for name in names:
+        other = _plain(name)
+        if abs(len(other) - len(plain)) >= best_distance:
+            continue
+        distance = _distance(plain, other)
+        if distance < best_distance and distance < max(len(plain), len(other)):
+            best, best_distance = name, distance
+    return best
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+def _distance(one: str, other: str) -> int:
+    """Edit distance in which swapping two neighbours is one step (optimal string alignment)."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        above_before, before, row = before, row, [i]
+        for j, another in enumerate(other, 1):
+            step = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != another))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == another:
+                step = min(step, above_before[j - 2] + 1)
+            row.append(step)
+    return row[-1]
+
+
+def _label(section: str, option: str) -> str:
+    return f"[{section}] {option}"
+
+
+def _finding(
+    severity: str,
+    code: str,
+    message: str,
+    *,
+    section: str,
+    option: str | None,
+    origin: Origin | None = None,
+    suggestion: str | None = None,
+) -> Finding:
+    if origin is None:
+        return Finding(
+            severity, code, message, section=section, option=option, suggestion=suggestion
+        )
+    return Finding(
+        severity,
+        code,
+        message,
+        str(origin),
+        origin.file,
+        origin.line,
+        origin.column,
+        section,
+        option,
+        suggestion,
+    )
+
+
+def _about(
+    spec: OptionSpec,
+    origin: Origin | None,
+    severity: str,
+    code: str,
+    message: str,
+    suggestion: str | None = None,
+) -> Finding:
+    return _finding(
+        severity,
+        code,
+        f"{_label(spec.section, spec.name)} {message}",
+        section=spec.section,
+        option=spec.name,
+        origin=origin,
+        suggestion=suggestion,
+    )
+
+
+def _refused(spec: OptionSpec, raw: Raw, refused: Refused) -> Finding:
+    must = f"must be {refused.expected}"
+    suggestion = None
+    if refused.code == "no-value":
+        message = f"has no value; it {must}."
+    elif refused.item is not None:
+        got = "" if spec.secret or not refused.got else f", not {refused.got}"
+        message = f"is wrong in item {refused.item}, which {must}{got}."
+    elif spec.secret:
+        message = f"{must} (its value is not shown)."
+    else:
+        message = f"{must}{f', not {refused.got}' if refused.got else ''}."
+        if refused.among and isinstance(raw.value, str):
+            suggestion = nearest(raw.value.strip(), refused.among)
+            message += f" Did you mean {suggestion!r}?" if suggestion else ""
+    return _about(spec, raw.origin, "error", refused.code, message, suggestion)
+
+
+def _missing(spec: OptionSpec, prefix: str) -> Finding:
+    ways = [f"write '{spec.name} = …' under [{spec.section}] in a configuration file"]
+    ways.append(f"set the environment variable {spec.variable(prefix)}")
+    if spec.flag:
+        ways.append(f"give {spec.flag}")
+    *most, last = ways
+    message = f"is required and not set: {', '.join(most)} or {last}."
+    return _about(spec, None, "error", "missing-required", message)
+
+
+def _remarks(spec: OptionSpec, raws: tuple[Raw, ...]) -> list[Finding]:
+    """Say what is right and yet worth a word."""
+    remarks = []
+    origin, value = raws[0].origin, raws[0].value
+    if spec.deprecated:
+        since = f" since {spec.since}" if spec.since else ""
+        message = f"is deprecated{since}: {spec.deprecated}"
+        remarks.append(_about(spec, origin, "warning", "deprecated-option", message))
+    if not spec.secret:
+        return remarks
+    if not spec.interpolate and isinstance(value, str) and ("$$" in value or "${" in value):
+        message = "holds '$$' or '${', which is taken as it stands: nothing is replaced in it."
+        remarks.append(_about(spec, origin, "warning", "ambiguous-dollar", message))
+    hidden = [raw for raw in raws[1:] if raw.origin.source not in _OWN_SOURCES]
+    if hidden and origin.source in _OWN_SOURCES:
+        message = f"hides the value that {hidden[0].origin} has for this secret."
+        remarks.append(_about(spec, origin, "warning", "shadowed-source", message))
+    return remarks
+
+
+def _unknown_option(section: str, option: str, raw: Raw, schema: Schema, severity: str) -> Finding:
+    suggestion, advice = _meant(section, option, schema)
+    return _finding(
+        severity,
+        "unknown-option",
+        f"[{section}] has no option {option!r}.{advice}",
+        section=section,
+        option=option,
+        origin=raw.origin,
+        suggestion=suggestion,
+    )
+
+
+def _meant(section: str, option: str, schema: Schema) -> tuple[str | None, str]:
+    """Guess which option was meant; the name to suggest, and a sentence."""
+    known = schema.sections.get(section)
+    elsewhere = [
+        other.name
+        for other in schema.sections.values()
+        if other.name != section and option in other.options
+    ]
+    here = nearest(option, known.options) if known else None
+    if elsewhere and (len(elsewhere) == 1 or here is None):
+        where = nearest(section, elsewhere) or elsewhere[0]
+        return key_of(where, option), f" There is one in [{where}]: is it in the wrong section?"
+    if here is not None:
+        return here, f" Did you mean {here!r}?"
+    old = [name for old_section, name in schema.renames if old_section == section]
+    meant_old = nearest(option, old)
+    if meant_old is not None:
+        key = schema.renames[section, meant_old].key
+        return key, f" Did you mean {key!r}, which was called {meant_old!r}?"
+    far = {name: other for other in schema.sections.values() for name in other.options}
+    name = nearest(option, far)
+    if name is None or _distance(_plain(option), _plain(name)) > 1:
+        return None, ""
+    key = key_of(far[name].name, name)
+    return key, f" Did you mean {name!r} in [{far[name].name}]?"
+
+
+def _unknown_section(section: str, origin: Origin, schema: Schema, severity: str) -> Finding:
+    suggestion = nearest(section, schema.sections)
+    advice = f" Did you mean [{suggestion}]?" if suggestion else ""
+    if section.upper() == DEFAULT:
+        suggestion, advice = DEFAULT, f" Did you mean [{DEFAULT}], in capitals?"
+    return _finding(
+        severity,
+        "unknown-section",
+        f"Nobody declares a section [{section}].{advice}",
+        section=section,
+        option=None,
+        origin=origin,
+        suggestion=suggestion,
+    )

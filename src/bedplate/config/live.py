@@ -1,0 +1,452 @@
+"""The configuration of a running program: loaded, asked, explained, reloaded.
+
+The thin edge of the room: it calls the stages in order (`merge`, `check`, `render`) and holds
+their result as one snapshot behind one reference. It decides nothing about values.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
+
+from bedplate.config import render
+from bedplate.config.check import nearest
+from bedplate.config.merge import Pins
+from bedplate.config.option import Section, SectionType, construct
+from bedplate.config.schema import Schema, describe, fold, split_key
+from bedplate.config.settle import Change, Rules, Settled, changes, hold, settle, settle_late
+from bedplate.config.tree import Tree
+from bedplate.errors import (
+    BedplateError,
+    Finding,
+    InvalidConfig,
+    NoSuchOption,
+    ReloadRefused,
+    SectionAbsent,
+)
+
+if TYPE_CHECKING:
+    from bedplate.config.sources.files import Directory, File
+    from bedplate.config.sources.port import Source
+
+__all__ = ["Changes", "Config", "Snapshot"]
+
+S = TypeVar("S", bound=Section)
+Key = type[Section] | tuple[type[Section], str]
+Path = str | os.PathLike[str]
+
+
+class Changes(NamedTuple):
+    """What a reload did. ``findings`` are the warnings, refused changes among them."""
+
+    generation: int
+    changed: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.changed)
+
+
+class _Sections(dict[Key, Section]):
+    """The instances of one generation, made when they are first asked for.
+
+    Held by `Config` directly, so that an ask is one look-up, and a reload swaps one reference.
+    """
+
+    __slots__ = ("snapshot",)
+
+    def __init__(self, snapshot: "Snapshot") -> None:
+        super().__init__()
+        self.snapshot = snapshot
+
+    def __missing__(self, key: Key) -> Section:
+        return self.snapshot.resolve(key)
+
+
+class _Known:
+    """What all generations of a configuration share: the schema as far as it is known by now."""
+
+    __slots__ = ("lock", "program", "reloading", "rules", "schema")
+
+    def __init__(self, schema: Schema, program: str, rules: Rules) -> None:
+        self.schema, self.program, self.rules = schema, program, rules
+        self.lock, self.reloading = threading.RLock(), threading.Lock()
+
+    def adding(self, cls: type[Section], name: str | None) -> Schema:
+        """Make a section known, and return the schema that has it."""
+        if not self.schema.has(describe(cls, name)):
+            self.schema = self.schema.adding(cls, name)
+        return self.schema
+
+
+class _Layers(NamedTuple):
+    """Every source in its rank, the lowest first; directories are listed anew at each read."""
+
+    below: "tuple[Source, ...]"
+    files: "tuple[File | Directory, ...]"
+    above: "tuple[Source, ...]"
+
+    def read(self, *, anew: bool = False) -> tuple[tuple[Tree, ...], tuple[Finding, ...]]:
+        """Read all; the findings are the mistakes of those that could not be understood.
+
+        Raises `SourceFailed` for a source that could not be read.
+        """
+        trees: list[Tree] = []
+        mistakes: list[Finding] = []
+        for source in self._sources():
+            try:
+                trees.append(source.refresh() if anew else source.load())
+            except InvalidConfig as invalid:
+                mistakes += invalid.findings
+        return tuple(trees), tuple(mistakes)
+
+    def _sources(self) -> "Iterator[Source]":
+        from bedplate.config.sources.files import Directory
+
+        yield from self.below
+        for place in self.files:
+            yield from place.files() if isinstance(place, Directory) else (place,)
+        yield from self.above
+
+
+class Snapshot:
+    """One generation of the configuration, for reads that must fit together.
+
+    ``with config.snapshot() as s: s[Api], s[Pool]`` reads both from the same generation, whatever
+    is reloaded meanwhile. ``generation`` counts from 1. Safe from any thread.
+    """
+
+    __slots__ = ("_held", "_known", "_pins", "_settled", "_trees", "generation")
+
+    def __init__(
+        self, known: _Known, trees: tuple[Tree, ...], settled: Settled, generation: int, pins: Pins
+    ) -> None:
+        self._known, self._trees, self._settled, self._pins = known, trees, settled, pins
+        self._held = _Sections(self)
+        self.generation = generation
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing is held that would have to be given back."""
+
+    def __getitem__(self, cls: type[S]) -> S:
+        return self._held[cls]  # type: ignore[return-value]  # an instance stands under its class
+
+    def get(self, cls: type[S]) -> S | None:
+        """Return a section, None for an optional one that nobody configured."""
+        try:
+            return self[cls]
+        except SectionAbsent:
+            return None
+
+    def named(self, cls: type[S], name: str) -> S:
+        """Return the section ``name`` as an instance of ``cls``, which is known from now on."""
+        return self._held[cls, name]  # type: ignore[return-value]  # stands under its class
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The warnings about what was read."""
+        return self._settled.findings
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The names of all sections known by now."""
+        return tuple(self._settled.schema.sections)
+
+    @property
+    def schema(self) -> Schema:
+        """The description of all sections known by now."""
+        return self._settled.schema
+
+    def rows(self) -> tuple[render.Row, ...]:
+        """Return every effective value with its origin, secrets masked."""
+        settled = self._settled
+        return render.rows(settled.schema, settled.merged, settled.values)
+
+    def explain(self, key: str) -> render.Explanation:
+        """Explain where the value of an option comes from; see `Config.explain`."""
+        settled = self._settled
+        section, option = split_key(key)
+        spec = settled.schema.get(section, option) or settled.schema.renames.get((section, option))
+        if spec is None:
+            raise NoSuchOption(
+                name=key, suggestion=nearest(key, [each.key for each in settled.schema])
+            )
+        if spec.name not in settled.values.get(spec.section, {}):
+            raise SectionAbsent(section=spec.section)
+        raws = settled.merged.get(spec.section, spec.name)
+        value = settled.values[spec.section][spec.name]
+        return render.explain(spec, raws, value, self._known.rules.prefix)
+
+    def resolve(self, key: Key) -> Section:
+        """Make the instance of a class that was not asked for before."""
+        cls, name = key if isinstance(key, tuple) else (key, None)
+        if not isinstance(cls, SectionType):
+            raise TypeError(f"ask with the class of a section, config[Api], not with {key!r}")
+        with self._known.lock:
+            spec = describe(cls, name)
+            if not self._settled.schema.has(spec):
+                schema = self._known.adding(cls, name)
+                self._settled = settle_late(
+                    self._settled, self._trees, schema, self._known.rules, self._pins, spec.name
+                )
+            settled = self._settled
+            if cls.section_optional and not settled.merged.has(spec.name):
+                raise SectionAbsent(section=spec.name)
+            made = self._held[key] = construct(cls, settled.values[spec.name])
+        return made
+
+    def seal(self) -> None:
+        """Judge what waited for late sections; see `Config.seal`."""
+        with self._known.lock:
+            rules = self._known.rules = self._known.rules._replace(sealed=True)
+            self._settled = self._settled.judged(rules)
+
+    def next(self, trees: tuple[Tree, ...], mistakes: tuple[Finding, ...]) -> "Snapshot":
+        """Make the generation after this one. Raises `InvalidConfig`; this one never changes."""
+        known = self._known
+        fresh = settle(trees, known.schema, known.rules, mistakes=mistakes)
+        pins, refused = hold(self._settled, fresh)
+        settled = settle(trees, known.schema, known.rules, pins=pins).noting(refused)
+        made = Snapshot(known, trees, settled, self.generation + 1, pins)
+        for key in self._held:
+            try:
+                made.resolve(key)
+            except SectionAbsent:  # pragma: no cover - a present section is pinned
+                continue
+        return made
+
+    def since(self, old: "Snapshot") -> tuple[Change, ...]:
+        """List what differs from an older generation."""
+        return changes(old._settled, self._settled)  # noqa: SLF001 - its own class
+
+    def __repr__(self) -> str:
+        return f"<generation {self.generation}: {len(self.sections)} sections>"
+
+
+class Config:
+    """The configuration of a program.
+
+    ``config[Api]`` is the section as a frozen value of the present generation: keep it, and it
+    stays what it was; ask again, and it is what the last reload made. Safe from any thread; a
+    reload swaps one reference, so no read is ever torn or stale.
+    """
+
+    __slots__ = ("_held", "_known", "_layers")
+
+    def __init__(self, known: _Known, layers: _Layers, snapshot: Snapshot) -> None:
+        """Made by `Config.load`."""
+        self._known, self._layers, self._held = known, layers, snapshot._held  # noqa: SLF001 - one module
+
+    @classmethod
+    def load(  # noqa: PLR0913 - the one place where everything comes together, all by keyword
+        cls,
+        sections: Iterable[type[Section]],
+        *,
+        program: str,
+        argv: Sequence[str] | None = None,
+        environ: Mapping[str, str] | None = None,
+        files: Iterable[Path] | None = None,
+        sources: "Iterable[Source]" = (),
+        overrides: Mapping[str, Mapping[str, object]] | None = None,
+        defaults: Mapping[str, Mapping[str, object]] | None = None,
+        unknown: Literal["error", "warn", "defer"] = "error",
+        env_prefix: str | None = None,
+    ) -> Self:
+        """Read all sources, check everything, and return the configuration.
+
+        Precedence, highest first: ``overrides``, command line, environment, files (later beats
+        earlier), ``sources`` (later beats earlier), ``defaults``, declared defaults; the same for
+        every option.
+
+        ``argv`` (without the program's name) and ``environ`` None mean the process's own; ``()``
+        and ``{}`` mean none. ``files`` None looks for ``<program>.conf`` and
+        ``<program>.conf.d`` in ``~/.<program>``, ``~``, ``/etc/<program>`` and ``/etc``; ``()``
+        means none; ``--config-file`` and ``--config-dir`` replace them. ``unknown`` says what
+        becomes of options nobody declares: an error, a warning, or a question put off until
+        `seal`; unknown sections always wait for it. ``env_prefix`` None is the program's name.
+
+        With ``--help`` or ``--version`` it prints that and raises SystemExit(0).
+
+        Raises `InvalidConfig` with every problem at once, `SourceFailed` for a source that cannot
+        be read, `SchemaError` for sections that make no sense.
+        """
+        from bedplate.config.sources.arguments import split
+
+        classes = tuple(sections)
+        schema = Schema.of(classes)
+        prefix = fold(program if env_prefix is None else env_prefix)
+        argv = tuple(sys.argv[1:] if argv is None else argv)
+        given = split(argv)
+        if given.help or given.version:
+            text = render.help_text(schema, program, prefix) if given.help else _version(program)
+            sys.stdout.write(text)
+            raise SystemExit(0)
+        places: Iterable[tuple[str, Path]] = given.paths
+        if not given.paths:
+            places = _search(program) if files is None else (("", path) for path in files)
+        layers = _layers(
+            schema=schema,
+            prefix=prefix,
+            argv=argv,
+            environ=os.environ if environ is None else environ,
+            places=places,
+            sources=tuple(sources),
+            overrides=overrides or {},
+            defaults=defaults or {},
+        )
+        known = _Known(schema, program, Rules(prefix, unknown, sealed=False))
+        trees, mistakes = layers.read()
+        settled = settle(trees, schema, known.rules, mistakes=mistakes)
+        snapshot = Snapshot(known, trees, settled, 1, {})
+        for each in classes:
+            snapshot.get(each)
+        return cls(known, layers, snapshot)
+
+    def __getitem__(self, cls: type[S]) -> S:
+        return self._held[cls]  # type: ignore[return-value]  # an instance stands under its class
+
+    def get(self, cls: type[S]) -> S | None:
+        """Return a section, None for an optional one that nobody configured."""
+        return self._held.snapshot.get(cls)
+
+    def named(self, cls: type[S], name: str) -> S:
+        """Return the section ``name`` as an instance of ``cls``, which is known from now on.
+
+        For one class in several places: the options of a driver in ``[transport.rpc]`` and in
+        ``[transport.notify]``. Raises as ``config[cls]`` does.
+        """
+        return self._held.snapshot.named(cls, name)
+
+    def seal(self) -> None:
+        """Say that no section comes late any more, and judge what waited for it.
+
+        Unknown sections, and with ``unknown="defer"`` unknown options, are errors from now on
+        (warnings with ``unknown="warn"``). A section that comes later all the same is checked
+        alone. Raises `InvalidConfig`.
+        """
+        self._held.snapshot.seal()
+
+    def explain(self, key: str) -> render.Explanation:
+        """Explain ``"api.workers"``, or ``"debug"`` of DEFAULT: its value, origin and losers.
+
+        An old name explains the option that replaced it. Raises `NoSuchOption`, with the nearest
+        name, and `SectionAbsent`.
+        """
+        return self._held.snapshot.explain(key)
+
+    def rows(self) -> tuple[render.Row, ...]:
+        """Return every effective value with its origin, secrets masked."""
+        return self._held.snapshot.rows()
+
+    def snapshot(self) -> Snapshot:
+        """Return the present generation, to read several sections that fit together."""
+        return self._held.snapshot
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The warnings so far, those of the last reload included."""
+        return self._held.snapshot.findings
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The names of all sections known by now."""
+        return self._held.snapshot.sections
+
+    @property
+    def schema(self) -> Schema:
+        """The description of all sections known by now."""
+        return self._held.snapshot.schema
+
+    @property
+    def generation(self) -> int:
+        """How many times the configuration was made: 1, and one more with each reload."""
+        return self._held.snapshot.generation
+
+    def reload(self) -> Changes:
+        """Read all sources anew and take over what may change while the program runs.
+
+        All or nothing: new values of mutable options with the old ones of the rest are checked as
+        a whole, then one reference is swapped. A change of an option that is not mutable is
+        refused with the warning ``needs-restart``, at its file and line. Reloads queue; reads go
+        on meanwhile.
+
+        Raises `ReloadRefused`, from its cause, when a source cannot be read or anything is wrong;
+        the old values stay then.
+        """
+        with self._known.reloading:
+            try:
+                trees, mistakes = self._layers.read(anew=True)
+                with self._known.lock:
+                    old = self._held.snapshot
+                    new = old.next(trees, mistakes)
+                    changed = new.since(old)
+                    self._held = new._held  # noqa: SLF001 - one module
+            except BedplateError as error:
+                raise ReloadRefused(why=str(error)) from error
+            except Exception as error:
+                # Its text is unknown to us and may hold what must not be seen.
+                raise ReloadRefused(why=f"a source raised {type(error).__name__}") from error
+        return Changes(new.generation, changed, new.findings)
+
+    def __repr__(self) -> str:
+        program, snapshot = self._known.program, self._held.snapshot
+        return f"<configuration of {program}, {snapshot!r}>"
+
+
+def _layers(
+    *,
+    schema: Schema,
+    prefix: str,
+    argv: tuple[str, ...],
+    environ: Mapping[str, str],
+    places: Iterable[tuple[str, Path]],
+    sources: "tuple[Source, ...]",
+    overrides: Mapping[str, Mapping[str, object]],
+    defaults: Mapping[str, Mapping[str, object]],
+) -> _Layers:
+    from bedplate.config.sources.arguments import Arguments
+    from bedplate.config.sources.environment import Environment
+    from bedplate.config.sources.memory import Memory
+
+    return _Layers(
+        (Memory(defaults, name="application default"), *sources),
+        tuple(_place(kind, path) for kind, path in places),
+        (
+            Environment(environ, prefix),
+            Arguments(argv, schema.flags, nearest=nearest),
+            Memory(overrides, name="override"),
+        ),
+    )
+
+
+def _place(kind: str, path: Path) -> "File | Directory":
+    from bedplate.config.sources.files import Directory, File
+
+    is_directory = kind == "dir" or (not kind and os.path.isdir(path))  # noqa: PTH112 - no pathlib here
+    return Directory(path) if is_directory else File(path)
+
+
+def _search(program: str) -> Iterator[tuple[str, Path]]:
+    from bedplate.config.sources.files import Directory, search
+
+    for found in search(program):
+        yield "dir" if isinstance(found, Directory) else "file", found.name
+
+
+def _version(program: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"{program} {version(program)}\n"
+    except PackageNotFoundError:
+        return f"{program} (not installed as a package: no version)\n"

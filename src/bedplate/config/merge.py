@@ -1,0 +1,171 @@
+"""From the trees of all sources to one candidate list per option.
+
+Each tree is a layer. Old names are replaced inside their layer, so that precedence stays the same
+for every option, however it is spelled; then layers are stacked, and the losers are kept. Pure:
+knows the schema's names, but neither types nor values.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import NamedTuple
+
+from bedplate.config.schema import Schema, fold, key_of
+from bedplate.config.tree import Origin, Raw, Tree
+from bedplate.errors import Finding
+
+__all__ = ["Merged", "Pins", "exact", "layer", "merge", "pin", "rename", "repeats", "stack"]
+
+Pins = Mapping[str, Mapping[str, tuple[Raw, ...]]]
+"""Candidates that stay what they were, by section and option; none means: set by nobody."""
+
+
+class Merged(NamedTuple):
+    """What all layers together say. Values are never changed once made.
+
+    ``values`` holds, for a section and an option, everything that was written for it: the winner
+    first, then the losers in falling precedence. ``sections`` holds where each section was first
+    written, also those without options.
+    """
+
+    values: Mapping[str, Mapping[str, tuple[Raw, ...]]]
+    sections: Mapping[str, Origin]
+
+    def get(self, section: str, option: str) -> tuple[Raw, ...]:
+        """Return the candidates of an option, the winner first; empty when there are none."""
+        return self.values.get(section, {}).get(option, ())
+
+    def has(self, section: str) -> bool:
+        """Whether anything of a section is set."""
+        return bool(self.values.get(section))
+
+
+def merge(layers: Iterable[Tree], schema: Schema) -> tuple[Merged, tuple[Finding, ...]]:
+    """Stack layers, the lowest first, under the exact and present names of a schema.
+
+    The findings are the warnings of the sources, and those about repeated and old names.
+    """
+    findings: list[Finding] = []
+    levels = []
+    for tree in layers:
+        renamed, old = rename(exact(tree, schema), schema)
+        findings += (*tree.findings, *repeats(tree), *old)
+        levels.append(layer(renamed))
+    return reduce(stack, levels, Merged({}, {})), tuple(findings)
+
+
+def exact(tree: Tree, schema: Schema) -> Tree:
+    """Return a tree with exact names in place of environment-like ones.
+
+    A name that nothing in the schema has becomes lower case, to be reported or to wait for a late
+    section.
+    """
+    if not tree.folded:
+        return tree
+    known = {fold(section): section for section in schema.sections}
+    result = Tree(findings=tree.findings)
+    for section, option, raws in tree:
+        names = schema.folded.get((section, option))
+        if names is None:
+            names = known.get(section, section.lower()), option.lower()
+        for raw in raws:
+            result.add(*names, raw)
+    return result
+
+
+def rename(tree: Tree, schema: Schema) -> tuple[Tree, tuple[Finding, ...]]:
+    """Move values from old names to present ones, inside one layer.
+
+    Where a layer has both, the present name beats the old, whichever was written later; of
+    several old names the one listed first wins. What loses stays in the list, as a loser. Renaming
+    what was renamed changes nothing.
+    """
+    renames = schema.renames
+    old = [(section, option) for section, option, _ in tree if (section, option) in renames]
+    if not old:
+        return tree, ()
+    result = Tree(findings=tree.findings)
+    for section, origin in tree.sections.items():
+        if section not in schema.old_sections or section in schema.sections:
+            result.declare(section, origin)
+    # The lowest first, because in a layer the last one wins: least favoured old names, then
+    # better ones, then whatever stands under its own name.
+    old.sort(key=lambda name: -renames[name].was.index(name))
+    for name in old:
+        spec = renames[name]
+        for raw in tree.get(*name):
+            result.add(spec.section, spec.name, raw)
+    for section, option, raws in tree:
+        if (section, option) not in renames:
+            for raw in raws:
+                result.add(section, option, raw)
+    return result, tuple(_about_old(tree, result, name, schema) for name in old)
+
+
+def _about_old(tree: Tree, result: Tree, name: tuple[str, str], schema: Schema) -> Finding:
+    spec, origin = schema.renames[name], tree.get(*name)[-1].origin
+    winner = result.get(spec.section, spec.name)[-1].origin
+    if winner == origin:
+        code = "deprecated-name"
+        message = f"{key_of(*name)!r} is an old name; write {spec.key!r} instead."
+    else:
+        code = "old-and-new"
+        message = (
+            f"{key_of(*name)!r} is an old name of {spec.key!r}, which is set as well "
+            f"({winner}) and counts; remove this one."
+        )
+    return Finding("warning", code, message, *_at(origin), *name, spec.key)
+
+
+def _at(origin: Origin) -> tuple[str, str | None, int | None, int | None]:
+    return str(origin), origin.file, origin.line, origin.column
+
+
+def repeats(tree: Tree) -> tuple[Finding, ...]:
+    """Report what one file says more than once: only the last time counts."""
+    return tuple(
+        Finding(
+            "warning",
+            "repeated",
+            f"{key_of(section, option)!r} is set {len(raws)} times in this file; "
+            f"the last one counts ({raws[-1].origin}).",
+            *_at(raws[0].origin),
+            section,
+            option,
+        )
+        for section, option, raws in tree
+        if len(raws) > 1 and raws[0].origin.line is not None
+    )
+
+
+def layer(tree: Tree) -> Merged:
+    """Return one layer alone. In it, what was written last wins."""
+    values: dict[str, dict[str, tuple[Raw, ...]]] = {}
+    for section, option, raws in tree:
+        values.setdefault(section, {})[option] = tuple(reversed(raws))
+    return Merged(values, dict(tree.sections))
+
+
+def stack(lower: Merged, upper: Merged) -> Merged:
+    """Put one layer, or several stacked, upon others. Associative; the empty one is neutral."""
+    values = dict(lower.values)
+    for section, options in upper.values.items():
+        below = values.get(section)
+        if below is None:
+            values[section] = options
+            continue
+        together = dict(below)
+        for option, raws in options.items():
+            together[option] = raws + together.get(option, ())
+        values[section] = together
+    return Merged(values, {**upper.sections, **lower.sections})
+
+
+def pin(merged: Merged, pins: Pins) -> Merged:
+    """Put these candidates in the place of what the layers say."""
+    if not pins:
+        return merged
+    values = dict(merged.values)
+    for section, options in pins.items():
+        together = {**values.get(section, {}), **options}
+        values[section] = {option: raws for option, raws in together.items() if raws}
+    return merged._replace(values=values)

@@ -1,0 +1,248 @@
+"""Declaring configuration: ``Section`` and ``option``.
+
+::
+
+    class Api(Section):                     # section [api]
+        workers: int = option(default=4, min=1, max=256, help="Worker threads.")
+
+The class body is read once into a description (`bedplate.config.schema`); this module only takes
+the options out of the body and makes instances plain frozen objects with slots. It knows nothing
+of types, sources or files.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar, dataclass_transform, overload
+
+from bedplate.errors import SchemaError
+
+__all__ = ["REQUIRED", "Declared", "Required", "Section", "SectionType", "construct", "option"]
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Section")
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class Required(Enum):
+    """The default of an option that has none."""
+
+    REQUIRED = "required"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+REQUIRED: Final = Required.REQUIRED
+
+
+class Declared(NamedTuple):
+    """What ``option()`` was told, before the annotation is looked at."""
+
+    default: object
+    help: str
+    min: float | None
+    max: float | None
+    choices: tuple[object, ...]
+    mutable: bool
+    was: tuple[str, ...]
+    deprecated: str
+    since: str
+    advanced: bool
+    sample: str
+    interpolate: bool | None
+
+
+@overload
+def option(
+    *,
+    default: T,
+    help: str = ...,
+    min: float | None = ...,
+    max: float | None = ...,
+    choices: Iterable[object] = ...,
+    mutable: bool = ...,
+    was: Iterable[str] = ...,
+    deprecated: str = ...,
+    since: str = ...,
+    advanced: bool = ...,
+    sample: str = ...,
+    interpolate: bool | None = ...,
+) -> T: ...
+@overload
+def option(
+    *,
+    help: str = ...,
+    min: float | None = ...,
+    max: float | None = ...,
+    choices: Iterable[object] = ...,
+    mutable: bool = ...,
+    was: Iterable[str] = ...,
+    deprecated: str = ...,
+    since: str = ...,
+    advanced: bool = ...,
+    sample: str = ...,
+    interpolate: bool | None = ...,
+) -> Any: ...
+def option(  # noqa: PLR0913 - one keyword a fact; a class body reads better than an object
+    *,
+    default: object = REQUIRED,
+    help: str = "",  # noqa: A002 - the word of every command line
+    min: float | None = None,  # noqa: A002 - the word users know
+    max: float | None = None,  # noqa: A002 - the word users know
+    choices: Iterable[object] = (),
+    mutable: bool = False,
+    was: Iterable[str] = (),
+    deprecated: str = "",
+    since: str = "",
+    advanced: bool = False,
+    sample: str = "",
+    interpolate: bool | None = None,
+) -> Any:
+    """Declare an option of a `Section`; its type is the annotation beside it.
+
+    Without ``default`` the option is required. ``min`` and ``max`` (seconds for a Duration) and
+    ``choices`` limit it, or each item of a list. ``mutable`` lets a reload change it. ``was``
+    lists old names still understood, ``"section.name"`` or ``"name"`` of the same section.
+    ``deprecated`` says why it will go, ``since`` from which release on. ``advanced`` options come
+    last in documents, ``sample`` is shown there instead of the default. ``interpolate`` says
+    whether ``$name`` in its text may stand for another option; None leaves it to the type, which
+    means no for secrets.
+
+    Mistakes are reported when the section is first described, as `SchemaError`. A required option
+    is ``Any`` here so that the annotation alone gives its type.
+    """
+    return Declared(
+        default,
+        help,
+        min,
+        max,
+        tuple(choices),
+        mutable,
+        (was,) if isinstance(was, str) else tuple(was),
+        deprecated,
+        since,
+        advanced,
+        sample,
+        interpolate,
+    )
+
+
+def _snake(class_name: str) -> str:
+    return _WORD_START.sub("_", class_name.strip("_")).lower()
+
+
+def _refuse_body(
+    class_name: str,
+    options: Mapping[str, Declared],
+    rest: Mapping[str, object],
+    inherited: Mapping[str, Declared],
+) -> None:
+    for name in options:
+        if name.startswith("_"):
+            raise SchemaError(
+                where=f"{class_name}.{name}", why="an option's name cannot begin with '_'"
+            )
+        if name in ("section_name", "section_optional", "section_options"):
+            raise SchemaError(where=f"{class_name}.{name}", why="this name is taken by the class")
+    for name in rest:
+        if name in inherited:
+            raise SchemaError(
+                where=f"{class_name}.{name}",
+                why="an inherited option can be replaced only by another option()",
+            )
+    if "__slots__" in rest:
+        raise SchemaError(where=class_name, why="a Section makes its own __slots__; remove them")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(option,))
+class SectionType(type):
+    """Makes classes of options: takes them out of the body and gives instances real slots."""
+
+    section_name: str
+    section_optional: bool
+    section_options: Mapping[str, Declared]
+
+    def __new__(
+        mcs,
+        class_name: str,
+        bases: tuple[type, ...],
+        body: dict[str, Any],
+        /,
+        *,
+        name: str | None = None,
+        optional: bool = False,
+    ) -> "SectionType":
+        """Make the class. Raises `SchemaError` for a body that cannot be one."""
+        options = {key: value for key, value in body.items() if isinstance(value, Declared)}
+        rest = {key: value for key, value in body.items() if key not in options}
+        inherited: dict[str, Declared] = {}
+        for base in reversed(bases):
+            inherited |= getattr(base, "section_options", {})
+        _refuse_body(class_name, options, rest, inherited)
+        rest["__slots__"] = tuple(key for key in options if key not in inherited)
+        if len([base for base in bases if getattr(base, "section_options", None)]) > 1:
+            raise SchemaError(where=class_name, why="a Section inherits options of one class only")
+        cls = super().__new__(mcs, class_name, bases, rest)
+        cls.section_name = name if name is not None else _snake(class_name)
+        cls.section_optional = optional
+        cls.section_options = MappingProxyType(inherited | options)
+        return cls
+
+    def __repr__(cls) -> str:
+        return f"<section [{cls.section_name}] {cls.__qualname__}>"
+
+
+class Section(metaclass=SectionType):
+    """A section of the configuration: a class of options, and instances that hold their values.
+
+    ``class Api(Section)`` is section ``[api]``; ``class Pool(Section, name="db.pool")`` names
+    another, ``name="DEFAULT"`` the one of bare names. ``optional=True`` says that a configuration
+    may do without it: its required options are asked for only when something of it is set.
+
+    An instance is a frozen value of one generation of the configuration: an attribute read is a
+    plain slot, and a reload makes new instances. Made by hand (in tests, ``Api(workers=2)``) it
+    checks what it is given and fills in the defaults; it raises TypeError for wrong names and
+    `InvalidConfig` for wrong values.
+    """
+
+    def __init__(self, **values: object) -> None:
+        from bedplate.config.check import by_hand
+
+        for name, value in by_hand(type(self), values).items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a section cannot change ({type(self).__name__}.{name})")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a section cannot change ({type(self).__name__}.{name})")
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in _names(self))
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(getattr(self, name) for name in _names(self))))
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in _names(self))
+        return f"{type(self).__name__}({values})"
+
+    def __reduce__(self) -> "tuple[object, ...]":
+        return construct, (type(self), {name: getattr(self, name) for name in _names(self)})
+
+
+def construct(cls: type[S], values: Mapping[str, object]) -> S:
+    """Make an instance of values that were checked before; the way from `bedplate.config.live`."""
+    instance = cls.__new__(cls)
+    for name in cls.section_options:
+        object.__setattr__(instance, name, values[name])
+    return instance
+
+
+def _names(section: Section) -> Iterable[str]:
+    return type(section).section_options

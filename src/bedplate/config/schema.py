@@ -1,0 +1,348 @@
+"""The compiled description of a configuration: what options there are, and everything about them.
+
+Loading, checking, help, documents and migration read these values and never Python types. A
+schema is immutable; one with another section in it is another schema. It knows nothing of sources
+or of the values people set.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from bedplate.config.option import Declared, Required, SectionType
+from bedplate.config.tree import Flag
+from bedplate.config.types import Boolean, OptionalType, Refused, Type, narrow, type_of
+from bedplate.errors import SchemaError
+
+__all__ = [
+    "DEFAULT",
+    "OptionSpec",
+    "Schema",
+    "SectionSpec",
+    "describe",
+    "fold",
+    "key_of",
+    "split_key",
+]
+
+DEFAULT = "DEFAULT"
+"""The section whose options are called by their bare names."""
+
+_SECTION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.\-]*[A-Za-z0-9])?")
+_NOT_A_WORD = re.compile(r"[^A-Za-z0-9]")
+_TAKEN_FLAGS = frozenset({"--help", "--version", "--config-file", "--config-dir"})
+
+
+def fold(name: str) -> str:
+    """Spell a name as in the environment: upper case, every other sign an underscore."""
+    return _NOT_A_WORD.sub("_", name).upper()
+
+
+def key_of(section: str, option: str) -> str:
+    """Call an option as people do: ``api.workers``, and ``debug`` for one of DEFAULT."""
+    return option if section == DEFAULT else f"{section}.{option}"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Take ``api.workers`` or ``debug`` apart into section and option."""
+    section, dot, option = key.rpartition(".")
+    return (section, option) if dot else (DEFAULT, key)
+
+
+class OptionSpec(NamedTuple):
+    """All that is known of one option.
+
+    ``default`` is a checked value or ``REQUIRED``. ``was`` holds old names as section and option.
+    ``optional`` says that it is not asked for while nothing of its section is set. ``owner`` says
+    in which class it is declared, for messages to programmers.
+    """
+
+    section: str
+    name: str
+    type: Type
+    default: object
+    help: str
+    mutable: bool
+    optional: bool
+    was: tuple[tuple[str, str], ...]
+    deprecated: str
+    since: str
+    advanced: bool
+    sample: str
+    interpolate: bool
+    owner: str
+    annotation: object
+    declared: Declared
+
+    @property
+    def key(self) -> str:
+        """What people call it: ``api.workers``, and ``debug`` for one of DEFAULT."""
+        return key_of(self.section, self.name)
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value must never be shown."""
+        return self.type.secret
+
+    @property
+    def required(self) -> bool:
+        """Whether somebody must set it."""
+        return isinstance(self.default, Required)
+
+    @property
+    def is_bool(self) -> bool:
+        """Whether its flag is a switch."""
+        inner = self.type.inner if isinstance(self.type, OptionalType) else self.type
+        return isinstance(inner, Boolean)
+
+    @property
+    def flag(self) -> str | None:
+        """Its flag, ``--api.max-rows``; None for a secret, which a process list would show."""
+        return None if self.secret else f"--{self.key.replace('_', '-')}"
+
+    def variable(self, prefix: str) -> str:
+        """Return its environment variable: ``INVENTORY_API__WORKERS``."""
+        return f"{prefix}_{fold(self.section)}__{fold(self.name)}"
+
+    def agrees_with(self, other: "OptionSpec") -> bool:
+        """Whether another declaration of the same name says the same."""
+        return self.annotation == other.annotation and self.declared == other.declared
+
+
+class SectionSpec(NamedTuple):
+    """All that is known of one section; several classes may have contributed to it."""
+
+    name: str
+    doc: str
+    optional: bool
+    options: Mapping[str, OptionSpec]
+
+
+class Schema:
+    """Sections and their options, checked against each other. Immutable.
+
+    ``renames`` maps an old section and option to the option that replaces it; ``folded`` maps the
+    folded spelling of each live and old name to the exact one; ``flags`` maps spellings to what
+    they set.
+    """
+
+    __slots__ = ("flags", "folded", "old_sections", "renames", "sections")
+
+    sections: Mapping[str, SectionSpec]
+    renames: Mapping[tuple[str, str], OptionSpec]
+    folded: Mapping[tuple[str, str], tuple[str, str]]
+    flags: Mapping[str, Flag]
+    old_sections: frozenset[str]
+
+    def __init__(self, sections: Iterable[SectionSpec] = ()) -> None:
+        """Put sections together. Raises `SchemaError` where they contradict each other."""
+        merged: dict[str, SectionSpec] = {}
+        for section in sections:
+            known = merged.get(section.name)
+            merged[section.name] = section if known is None else _joined(known, section)
+        self.sections = MappingProxyType(merged)
+        self.renames = MappingProxyType(_renames(self))
+        self.old_sections = frozenset(section for section, _ in self.renames)
+        self.folded = MappingProxyType(_folded(self))
+        self.flags = MappingProxyType(_flags(self))
+
+    @classmethod
+    def of(cls, classes: Iterable[SectionType]) -> "Schema":
+        """Compile classes, each under its own name. Raises `SchemaError`."""
+        return cls(describe(each) for each in classes)
+
+    def adding(self, cls: SectionType, name: str | None = None) -> "Schema":
+        """Return a schema that holds this class as well, under ``name`` if one is given."""
+        return Schema((*self.sections.values(), describe(cls, name)))
+
+    def get(self, section: str, option: str) -> OptionSpec | None:
+        """Return what is known of an option, None if nothing is."""
+        known = self.sections.get(section)
+        return known.options.get(option) if known else None
+
+    def has(self, section: SectionSpec) -> bool:
+        """Whether all of a section is in this schema already."""
+        known = self.sections.get(section.name)
+        return known is not None and all(
+            option.name in known.options and known.options[option.name].agrees_with(option)
+            for option in section.options.values()
+        )
+
+    def __iter__(self) -> Iterator[OptionSpec]:
+        for section in self.sections.values():
+            yield from section.options.values()
+
+    def __len__(self) -> int:
+        return sum(len(section.options) for section in self.sections.values())
+
+    def __repr__(self) -> str:
+        return f"Schema({len(self)} options in {len(self.sections)} sections)"
+
+
+def describe(cls: SectionType, name: str | None = None) -> SectionSpec:
+    """Compile one class into a description, under its own section name or another.
+
+    Raises `SchemaError`, naming class and option, for a declaration that makes no sense.
+    """
+    section = cls.section_name if name is None else name
+    known = cls.__dict__.get("_described")
+    if known is not None and known.name == section:
+        return known  # type: ignore[no-any-return]  # written five lines below
+    if not _SECTION_NAME.fullmatch(section) or "__" in fold(section):
+        why = f"{section!r} is no name for a section: letters, digits and single signs of '_.-'"
+        raise SchemaError(where=cls.__qualname__, why=why)
+    if section != DEFAULT and section.upper() == DEFAULT:
+        raise SchemaError(
+            where=cls.__qualname__, why="the section of bare names is spelled DEFAULT"
+        )
+    hints = _hints(cls)
+    options = {
+        option: _option(cls, section, option, declared, hints)
+        for option, declared in cls.section_options.items()
+    }
+    spec = SectionSpec(section, _doc(cls), cls.section_optional, MappingProxyType(options))
+    if name is None:
+        cls._described = spec  # type: ignore[attr-defined]  # the class remembers its description
+    return spec
+
+
+def _hints(cls: SectionType) -> Mapping[str, object]:
+    from typing import ClassVar, get_origin, get_type_hints
+
+    try:
+        hints = get_type_hints(cls, include_extras=True)
+    except Exception as error:
+        why = f"its annotations cannot be resolved: {error}"
+        raise SchemaError(where=cls.__qualname__, why=why) from error
+    own = SectionType.__annotations__
+    for name, hint in hints.items():
+        if name in cls.section_options or name in own or name.startswith("_"):
+            continue
+        if hint is not ClassVar and get_origin(hint) is not ClassVar:
+            why = "an annotated name of a Section is an option: write = option(default=…)"
+            raise SchemaError(where=f"{cls.__qualname__}.{name}", why=why)
+    return hints
+
+
+def _doc(cls: SectionType) -> str:
+    text = cls.__dict__.get("__doc__") or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def _option(
+    cls: SectionType, section: str, name: str, declared: Declared, hints: Mapping[str, object]
+) -> OptionSpec:
+    where = f"{cls.__qualname__}.{name}"
+    if name not in hints:
+        raise SchemaError(where=where, why="an option needs an annotation: name: int = option(…)")
+    if section == DEFAULT and f"--{name.replace('_', '-')}" in _TAKEN_FLAGS:
+        raise SchemaError(where=where, why="every program has a flag of this name already")
+    default = declared.default
+    try:
+        type_ = type_of(hints[name])
+        type_ = narrow(type_, minimum=declared.min, maximum=declared.max, choices=declared.choices)
+        if not isinstance(default, Required):
+            default = type_.accept(default)
+    except Refused as refused:
+        what = "default and choices" if declared.choices else "default"
+        why = f"the {what} {refused}"
+        raise SchemaError(where=where, why=why) from None
+    except (TypeError, ValueError) as error:
+        raise SchemaError(where=where, why=str(error)) from None
+    return OptionSpec(
+        section,
+        name,
+        type_,
+        default,
+        " ".join(declared.help.split()),
+        declared.mutable,
+        cls.section_optional,
+        tuple(_old_name(where, section, old) for old in declared.was),
+        declared.deprecated,
+        declared.since,
+        declared.advanced,
+        declared.sample,
+        (not type_.secret) if declared.interpolate is None else declared.interpolate,
+        cls.__qualname__,
+        hints[name],
+        declared,
+    )
+
+
+def _old_name(where: str, section: str, old: str) -> tuple[str, str]:
+    old_section, dot, option = old.rpartition(".")
+    if not option or (dot and not _SECTION_NAME.fullmatch(old_section)):
+        why = f"the old name {old!r} is neither 'section.name' nor 'name'"
+        raise SchemaError(where=where, why=why)
+    return (old_section if dot else section), option
+
+
+def _joined(one: SectionSpec, other: SectionSpec) -> SectionSpec:
+    options = dict(one.options)
+    for name, spec in other.options.items():
+        known = options.get(name, spec)
+        options[name] = known._replace(optional=known.optional and spec.optional)
+        if not known.agrees_with(spec):
+            raise SchemaError(
+                where=f"{spec.owner}.{name}",
+                why=f"[{one.name}] {name} is declared differently by {known.owner}; "
+                f"two classes may share a section while their options are equal or disjoint",
+            )
+    optional = one.optional and other.optional
+    return SectionSpec(one.name, one.doc or other.doc, optional, MappingProxyType(options))
+
+
+def _renames(schema: Schema) -> dict[tuple[str, str], OptionSpec]:
+    renames: dict[tuple[str, str], OptionSpec] = {}
+    for spec in schema:
+        for old in spec.was:
+            live = schema.get(*old)
+            if live is not None:
+                why = f"its old name {key_of(*old)!r} is the name of an option of {live.owner}"
+                raise SchemaError(where=f"{spec.owner}.{spec.name}", why=why)
+            other = renames.setdefault(old, spec)
+            if other.key != spec.key:
+                why = f"its old name {key_of(*old)!r} is also that of {other.key!r}"
+                raise SchemaError(where=f"{spec.owner}.{spec.name}", why=why)
+    return renames
+
+
+def _folded(schema: Schema) -> dict[tuple[str, str], tuple[str, str]]:
+    folded: dict[tuple[str, str], tuple[str, str]] = {}
+    names = [((spec.section, spec.name), spec) for spec in schema]
+    for exact, spec in (*names, *schema.renames.items()):
+        spelled = fold(exact[0]), fold(exact[1])
+        other = folded.setdefault(spelled, exact)
+        # Two old names of one option may share a variable: it means the same.
+        if other != exact and not _same_target(schema, other, exact):
+            why = (
+                f"{key_of(*exact)!r} and {key_of(*other)!r} would share the environment variable "
+                f"…_{'__'.join(spelled)}; rename one"
+            )
+            raise SchemaError(where=f"{spec.owner}.{spec.name}", why=why)
+    return folded
+
+
+def _same_target(schema: Schema, one: tuple[str, str], other: tuple[str, str]) -> bool:
+    first = schema.get(*one) or schema.renames[one]
+    second = schema.get(*other) or schema.renames[other]
+    return first.key == second.key
+
+
+def _flags(schema: Schema) -> dict[str, Flag]:
+    flags: dict[str, Flag] = {}
+    for spec in schema:
+        if spec.flag is None:
+            continue
+        other = flags.setdefault(spec.flag, Flag(spec.section, spec.name, spec.is_bool))
+        if other[:2] != (spec.section, spec.name):
+            why = f"it would share the flag {spec.flag} with {key_of(*other[:2])!r}; rename one"
+            raise SchemaError(where=f"{spec.owner}.{spec.name}", why=why)
+    for spelled, flag in flags.items():
+        denied = f"--no-{spelled[2:]}"
+        if flag.is_bool and denied in flags:
+            other = flags[denied]
+            why = f"its flag {denied} would also be what switches {key_of(*flag[:2])!r} off"
+            raise SchemaError(where=key_of(*other[:2]), why=why)
+    return flags

@@ -1,0 +1,172 @@
+"""The stages in order, as one pure function: trees and a schema in, checked values out.
+
+Also what a reload may change: options that are not mutable keep what they had, and the result is
+checked as a whole. Knows nothing of where trees come from or who holds the result.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from bedplate.config.check import convert, unknown_options, unknown_sections
+from bedplate.config.merge import Merged, Pins, merge, pin
+from bedplate.config.schema import OptionSpec, Schema
+from bedplate.config.tree import Origin, Raw, Tree
+from bedplate.errors import Finding, InvalidConfig
+
+__all__ = ["Change", "Rules", "Settled", "changes", "hold", "settle", "settle_late"]
+
+
+class Rules(NamedTuple):
+    """How strictly names are judged. ``prefix`` is that of environment variables.
+
+    ``unknown`` is ``error``, ``warn`` or ``defer``; ``sealed`` says that no section comes late any
+    more.
+    """
+
+    prefix: str
+    unknown: str
+    sealed: bool
+
+    def judge(self, merged: Merged, schema: Schema) -> tuple[Finding, ...]:
+        """Return findings about names nobody declares, as far as it is time to judge them."""
+        if self.unknown == "defer" and not self.sealed:
+            return ()
+        severity = "warning" if self.unknown == "warn" else "error"
+        options = unknown_options(merged, schema, severity=severity)
+        if not self.sealed:
+            return options
+        return options + unknown_sections(merged, schema, severity=severity)
+
+
+class Settled(NamedTuple):
+    """Everything known of one generation. ``findings`` are warnings only."""
+
+    schema: Schema
+    merged: Merged
+    values: Mapping[str, Mapping[str, object]]
+    findings: tuple[Finding, ...]
+
+    def noting(self, findings: Iterable[Finding]) -> "Settled":
+        """Return the same with more warnings, none twice."""
+        return self._replace(findings=tuple(dict.fromkeys((*self.findings, *findings))))
+
+    def judged(self, rules: Rules) -> "Settled":
+        """Judge the names again, under other rules. Raises `InvalidConfig`."""
+        return self.noting(_sorted_out(rules.judge(self.merged, self.schema)))
+
+
+class Change(NamedTuple):
+    """One option that a reload changed. Values are shown as text, masked for secrets.
+
+    ``origin`` is None when nothing sets it any more and the default counts.
+    """
+
+    key: str
+    old: str
+    new: str
+    origin: Origin | None
+
+
+def settle(
+    trees: Iterable[Tree],
+    schema: Schema,
+    rules: Rules,
+    *,
+    mistakes: tuple[Finding, ...] = (),
+    pins: Pins | None = None,
+) -> Settled:
+    """Merge, convert and check. Raises `InvalidConfig` with every error, ``mistakes`` included.
+
+    ``mistakes`` are errors of sources whose tree is missing: what is required may stand there,
+    so nothing is called missing then.
+    """
+    merged, remarks = merge(trees, schema)
+    merged = pin(merged, pins or {})
+    converted = convert(merged, schema, prefix=rules.prefix)
+    about_values = [
+        finding
+        for finding in converted.findings
+        if not mistakes or finding.code != "missing-required"
+    ]
+    findings = (*mistakes, *remarks, *about_values, *rules.judge(merged, schema))
+    return Settled(schema, merged, converted.values, ()).noting(_sorted_out(findings))
+
+
+def settle_late(
+    before: Settled, trees: Iterable[Tree], schema: Schema, rules: Rules, pins: Pins, section: str
+) -> Settled:
+    """Take one more section in, checked alone. Raises `InvalidConfig` for what is wrong in it."""
+    merged, remarks = merge(trees, schema)
+    merged = pin(merged, pins)
+    converted = convert(merged, schema, prefix=rules.prefix, only={section})
+    unknown = [each for each in rules.judge(merged, schema) if each.section == section]
+    values = {**before.values, **converted.values}
+    findings = _sorted_out((*remarks, *converted.findings, *unknown))
+    return Settled(schema, merged, values, before.findings).noting(findings)
+
+
+def hold(old: Settled, new: Settled) -> tuple[Pins, tuple[Finding, ...]]:
+    """Decide what of a new configuration has to wait for a restart.
+
+    Returns the candidates that stay what they were, and a warning for each difference refused. An
+    optional section neither appears nor disappears in a running program.
+    """
+    pins: dict[str, dict[str, tuple[Raw, ...]]] = {}
+    findings: list[Finding] = []
+    for section in old.schema.sections.values():
+        before, after = old.values.get(section.name, {}), new.values.get(section.name, {})
+        held: dict[str, tuple[Raw, ...]] = {}
+        for spec in section.options.values():
+            was, is_now = spec.name in before, spec.name in after
+            if was and is_now and (spec.mutable or before[spec.name] == after[spec.name]):
+                continue
+            held[spec.name] = old.merged.get(spec.section, spec.name)
+            if was or is_now:
+                findings += _refusal(spec, old, new)
+        if held:
+            pins[section.name] = held
+    return pins, tuple(findings)
+
+
+def _refusal(spec: OptionSpec, old: Settled, new: Settled) -> tuple[Finding, ...]:
+    raws = new.merged.get(spec.section, spec.name)
+    gone = old.merged.get(spec.section, spec.name)
+    if not raws and not gone:
+        return ()  # a default of a section that comes or goes: its other options say so
+    origin = (raws or gone)[0].origin
+    what = "was changed" if raws else "is not set any more"
+    message = f"[{spec.section}] {spec.name} {what}, which needs a restart; the old value stays."
+    place = str(origin) if raws else ""
+    where = (origin.file, origin.line, origin.column) if raws else (None, None, None)
+    return (Finding("warning", "needs-restart", message, place, *where, spec.section, spec.name),)
+
+
+def changes(old: Settled, new: Settled) -> tuple[Change, ...]:
+    """List the options that differ between two generations, by the schema of the newer."""
+    found = []
+    for spec in new.schema:
+        before = old.values.get(spec.section, {})
+        after = new.values.get(spec.section, {})
+        if spec.name not in before or spec.name not in after:
+            continue
+        if before[spec.name] != after[spec.name]:
+            raws = new.merged.get(spec.section, spec.name)
+            found.append(
+                Change(
+                    spec.key,
+                    spec.type.show(before[spec.name]),
+                    spec.type.show(after[spec.name]),
+                    raws[0].origin if raws else None,
+                )
+            )
+    return tuple(found)
+
+
+def _sorted_out(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Raise the errors, those in files first and in their order there; return the warnings."""
+    findings = tuple(findings)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        errors.sort(key=lambda each: (each.file is None, each.file or "", each.line or 0))
+        raise InvalidConfig(findings=tuple(errors))
+    return findings
