@@ -26,14 +26,14 @@ class File:
 
     ``name`` is the path as it was given. A relative path, or one that begins with ``~``, is
     resolved at the first load and stays, so that a reload after a change of the working
-    directory reads the same file.
+    directory reads the same file; ``at`` says where it lies when that is known already.
     """
 
     __slots__ = ("_resolved", "name")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, at: str | None = None) -> None:
         self.name = os.fspath(path)
-        self._resolved: str | None = None
+        self._resolved = at
 
     def load(self) -> Tree:
         """Read and parse the file.
@@ -91,7 +91,7 @@ class Directory:
         except (OSError, ValueError) as problem:
             raise SourceFailed(source=self.name, why=_reason(problem)) from problem
         return tuple(
-            File(os.path.join(self.name, each))
+            File(os.path.join(self.name, each), at=os.path.join(self._resolved, each))
             for each in sorted(names)
             if each.endswith(_SUFFIXES) and not each.startswith(".")
         )

@@ -69,6 +69,11 @@ def test_dotted_keys_are_paths() -> None:
     }
 
 
+def test_a_table_may_be_named_by_nothing() -> None:
+    """TOML allows the empty name, and it is not DEFAULT."""
+    assert places("''.a = 1\nb.'' = 2\n") == {".a": [(1, 1)], "b.": [(2, 1)]}
+
+
 def test_an_inline_table_is_a_value() -> None:
     """What stands in braces belongs to one option, so that options can be mappings."""
     (raw,) = read("[api]\nlabels = { a = 1, b.c = [ { d = 2 } ] }\n").get("api", "labels")
