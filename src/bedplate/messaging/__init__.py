@@ -1,0 +1,67 @@
+"""The messaging room's front door: the low-level API that carries bytes between addresses.
+
+RPC and notifications stand on it in rooms of their own: `bedplate.messaging.rpc` and
+`bedplate.messaging.notify`.
+"""
+
+from bedplate.messaging.inbox import Inbox as Inbox
+from bedplate.messaging.inbox import InboxListener as InboxListener
+from bedplate.messaging.intake import Ack as Ack
+from bedplate.messaging.intake import IntakePolicy as IntakePolicy
+from bedplate.messaging.intake import Verdict as Verdict
+from bedplate.messaging.observe import Observer as Observer
+from bedplate.messaging.recovery import RecoveryPolicy as RecoveryPolicy
+from bedplate.messaging.subscription import Consumer as Consumer
+from bedplate.messaging.subscription import Delivery as Delivery
+from bedplate.messaging.subscription import Subscription as Subscription
+from bedplate.messaging.transport import Transport as Transport
+from bedplate.messaging.transport import TransportPolicy as TransportPolicy
+from bedplate.messaging.transport import TransportStatistics as TransportStatistics
+from bedplate.messaging.types import Address as Address
+from bedplate.messaging.types import Bounce as Bounce
+from bedplate.messaging.types import Capabilities as Capabilities
+from bedplate.messaging.types import Entity as Entity
+from bedplate.messaging.types import Message as Message
+from bedplate.messaging.types import Outbound as Outbound
+from bedplate.messaging.types import Settle as Settle
+from bedplate.messaging.types import Settlement as Settlement
+from bedplate.messaging.types import Source as Source
+from bedplate.messaging.types import Standing as Standing
+from bedplate.messaging.types import Start as Start
+from bedplate.messaging.types import Support as Support
+from bedplate.messaging.types import Topology as Topology
+from bedplate.messaging.types import Want as Want
+from bedplate.messaging.url import TransportUrl as TransportUrl
+from bedplate.messaging.wheel import Timer as Timer
+
+__all__ = [
+    "Ack",
+    "Address",
+    "Bounce",
+    "Capabilities",
+    "Consumer",
+    "Delivery",
+    "Entity",
+    "Inbox",
+    "InboxListener",
+    "IntakePolicy",
+    "Message",
+    "Observer",
+    "Outbound",
+    "RecoveryPolicy",
+    "Settle",
+    "Settlement",
+    "Source",
+    "Standing",
+    "Start",
+    "Subscription",
+    "Support",
+    "Timer",
+    "Topology",
+    "Transport",
+    "TransportPolicy",
+    "TransportStatistics",
+    "TransportUrl",
+    "Verdict",
+    "Want",
+]

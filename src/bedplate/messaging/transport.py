@@ -1,0 +1,620 @@
+# ruff: noqa: ASYNC109 - one deadline covers all stages of an operation and names the one it was in
+"""The low-level API: carries bytes between addresses, over links that may come and go.
+
+RPC and notifications are written on this alone. This is the public face; what acts behind it is
+`switchboard` with its lines, outbox and consumers, what decides is `recovery` and `intake`. It
+knows no envelope.
+"""
+
+import asyncio
+import secrets
+import time
+import warnings
+from collections.abc import Awaitable, Callable, Iterable
+from typing import NoReturn, Self, final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bedplate._floor import plugins
+from bedplate.clock import Clock
+from bedplate.config import Section
+from bedplate.errors import (
+    DeadlineExceeded,
+    InvalidUrl,
+    LinkLost,
+    TransportClosed,
+    Unsupported,
+)
+from bedplate.messaging.driver import CONTRACT, Driver, Link, Maturity
+from bedplate.messaging.inbox import Inbox, InboxListener
+from bedplate.messaging.intake import Ack, IntakePolicy
+from bedplate.messaging.line import LineStatistics, Route
+from bedplate.messaging.observe import Observer
+from bedplate.messaging.outbox import Held
+from bedplate.messaging.recovery import RecoveryPolicy
+from bedplate.messaging.subscription import (
+    Consumer,
+    ConsumerStatistics,
+    Ended,
+    Receive,
+    Subscription,
+)
+from bedplate.messaging.switchboard import Switchboard
+from bedplate.messaging.types import (
+    Address,
+    Capabilities,
+    Entity,
+    Message,
+    Outbound,
+    Source,
+    Standing,
+    Start,
+    Support,
+    Topology,
+    Want,
+)
+from bedplate.messaging.url import TransportUrl
+from bedplate.messaging.wheel import Timer, Wheel
+
+__all__ = ["Transport", "TransportPolicy", "TransportStatistics"]
+
+_ID_BYTES = 12
+
+
+class TransportPolicy(Struct, frozen=True, kw_only=True):
+    """What a transport allows itself. Times are in seconds, sizes in bytes.
+
+    ``buffer`` is how many messages may wait while no link is up or the peer takes none.
+    ``max_body`` bounds what is sent further down than driver and peer do. ``intake`` is how
+    subscriptions treat their deliveries unless they say otherwise.
+    """
+
+    recovery: RecoveryPolicy = RecoveryPolicy()
+    intake: IntakePolicy = IntakePolicy()
+    buffer: int = 1000
+    max_body: int = 128 * 1024 * 1024
+    connect_timeout: float = 10.0
+    close_timeout: float = 5.0
+
+
+class TransportStatistics(Struct, frozen=True):
+    """What an operator wants to know. Counts are since the transport opened.
+
+    ``flow`` says why the peer takes no messages (empty: it does). Of what was ``published``,
+    ``bounced`` reached nobody, ``refused`` was turned down, ``unknown`` was on a link that died
+    and ``repeated`` sent again. ``buffered`` messages wait now, ``dropped`` ones expired while
+    they did. ``received``, ``unsettled``, ``expired``, ``duplicates`` and ``parked`` sum up the
+    subscriptions. ``notices`` are what the driver noticed, by name.
+    """
+
+    name: str
+    driver: str
+    lines: tuple[LineStatistics, ...]
+    consumers: tuple[ConsumerStatistics, ...]
+    published: int
+    bounced: int
+    refused: int
+    unknown: int
+    repeated: int
+    buffered: int
+    dropped: int
+    flow: tuple[str, ...]
+    received: int
+    unsettled: int
+    expired: int
+    duplicates: int
+    parked: int
+    inboxes: int
+    timers: int
+    notices: tuple[tuple[str, int], ...]
+
+    @property
+    def reconnects(self) -> int:
+        """How often a link was replaced, over all lines."""
+        return sum(line.reconnects for line in self.lines)
+
+
+class _LoopClock:
+    """The loop's own time. A loop whose clock is turned in tests tells the wall time as well."""
+
+    __slots__ = ("now", "wall")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.now: Callable[[], float] = loop.time
+        self.wall: Callable[[], float] = getattr(loop, "wall", time.time)
+
+
+@final
+class Transport:
+    """Carries messages between addresses. Made by `connect`, used inside ``async with``.
+
+    It belongs to the event loop and the process it was opened in: from elsewhere its methods raise
+    `WrongLoop` or `Forked`. Messages to one address leave in the order they were published.
+    Lost links are replaced, subscriptions restored and declarations repeated without a word but in
+    the log and the statistics.
+    """
+
+    __slots__ = (
+        "_board",
+        "_clock",
+        "_driver",
+        "_observers",
+        "_options",
+        "_policy",
+        "_timeout",
+        "name",
+        "url",
+    )
+
+    def __init__(
+        self,
+        url: TransportUrl,
+        driver: Driver | None,
+        options: Section | None,
+        clock: Clock | None,
+        observers: tuple[Observer, ...],
+        timeout: float,
+        name: str,
+        policy: TransportPolicy,
+    ) -> None:
+        """Use `connect`, whose arguments have names and defaults."""
+        self.url = url
+        self.name = name
+        self._driver, self._options, self._clock = driver, options, clock
+        self._observers, self._timeout, self._policy = observers, timeout, policy
+        self._board: Switchboard | None = None
+
+    @classmethod
+    def connect(
+        cls,
+        url: str | TransportUrl,
+        *,
+        driver: Driver | None = None,
+        options: Section | None = None,
+        clock: Clock | None = None,
+        observers: Iterable[Observer] = (),
+        timeout: float = 60.0,
+        name: str = "",
+        policy: TransportPolicy | None = None,
+    ) -> Self:
+        """Describe a transport; nothing is opened before ``async with``.
+
+        ``driver`` defaults to the installed one named by the URL's scheme, ``options`` to its
+        section's defaults; options in the URL win over both. Entering takes at most ``timeout``
+        seconds. ``clock`` must tell the loop's time as ``now``; it is there to tell another wall
+        time. ``name`` is for logs and statistics. Raises `InvalidUrl`.
+        """
+        return cls(
+            TransportUrl(url),
+            driver,
+            options,
+            clock,
+            tuple(observers),
+            timeout,
+            name,
+            policy or TransportPolicy(),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Open the talk link.
+
+        Raises `DeadlineExceeded` (stage ``connecting``) when no broker answers in time; at once
+        `AccessRefused`, `InvalidUrl`, `PluginNotFound` and what else will not mend by itself.
+        """
+        if self._board is not None:
+            raise TransportClosed(what=f"{self!r}, which was entered before,")
+        driver = self._driver or _driver_for(self.url)
+        _check_driver(driver)
+        loop = asyncio.get_running_loop()
+        route = Route(
+            driver=driver,
+            url=self.url,
+            options=_options_for(driver, self.url, self._options),
+            clock=self._clock or _LoopClock(loop),
+            wheel=Wheel(loop),
+            recovery=self._policy.recovery,
+            connect_timeout=self._policy.connect_timeout,
+            close_timeout=self._policy.close_timeout,
+        )
+        board = Switchboard(
+            route,
+            what=repr(self),
+            buffer=self._policy.buffer,
+            max_body=self._policy.max_body,
+            observers=self._observers,
+        )
+        board.talk.start()
+        try:
+            with route.wheel.limit(self._timeout):
+                await board.talk.ready()
+        except TimeoutError:
+            last = board.talk.last
+            await board.aclose()
+            raise DeadlineExceeded(
+                operation="connecting",
+                target=route.where,
+                timeout=self._timeout,
+                stage="connecting",
+            ) from last
+        except BaseException:
+            await board.aclose()
+            raise
+        if driver.status.maturity is not Maturity.SUPPORTED:
+            board.notices[f"driver-{driver.status.maturity.value}"] += 1
+        self._board = board
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Return unsettled messages, close the links, end what still waits. Idempotent.
+
+        Each link is given ``close_timeout`` seconds.
+        """
+        if self._board is not None:
+            await self._board.aclose()
+
+    # --- what it is -----------------------------------------------------------------------------
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What is offered here: what the peer grants, and what the transport adds on top."""
+        offers = self._opened().offers
+        return replace(offers, ttl=_topped(offers.ttl), delay=_topped(offers.delay, offers.retry))
+
+    @property
+    def clock(self) -> Clock:
+        """Where its time comes from; deadlines of deliveries are in its ``now``."""
+        return self._opened().clock
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop it belongs to, for those who must reach it from other threads."""
+        return self._opened().loop
+
+    @property
+    def driver(self) -> Driver:
+        """The driver in use."""
+        return self._opened().route.driver
+
+    def statistics(self) -> TransportStatistics:
+        """Return what it did so far and how it is doing now."""
+        board = self._opened()
+        consumers = tuple(each.statistics for each in board.consumers.values())
+        counts = board.counts
+        lines = [board.talk] if board.listen is None else [board.talk, board.listen]
+        return TransportStatistics(
+            name=self.name,
+            driver=board.route.url.driver,
+            lines=tuple(line.statistics() for line in lines),
+            consumers=consumers,
+            published=counts.published,
+            bounced=counts.bounced,
+            refused=counts.refused,
+            unknown=counts.unknown,
+            repeated=counts.repeated,
+            buffered=len(board.outbox),
+            dropped=counts.dropped,
+            flow=board.outbox.flow,
+            received=counts.received + sum(each.tally.received for each in consumers),
+            unsettled=sum(each.unsettled for each in consumers),
+            expired=counts.expired + sum(each.tally.expired for each in consumers),
+            duplicates=counts.duplicates + sum(each.tally.duplicates for each in consumers),
+            parked=counts.parked + sum(each.tally.parked for each in consumers),
+            inboxes=len(board.desk),
+            timers=len(board.route.wheel),
+            notices=tuple(sorted(board.notices.items())),
+        )
+
+    def __repr__(self) -> str:
+        return f"Transport({str(self.url)!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a transport holds connections of this process and cannot be pickled; "
+            "hand over its URL and connect over there"
+        )
+
+    # --- sending --------------------------------------------------------------------------------
+
+    async def publish(
+        self,
+        address: Address,
+        message: Message,
+        *,
+        timeout: float = 60.0,
+        repeats: bool = False,
+        want: Want = Want.ACCEPT,
+    ) -> None:
+        """Send a message and wait until the broker has taken responsibility for it.
+
+        ``timeout`` (seconds) covers all of it: waiting for a link, for flow, sending and the
+        confirmation. With ``repeats`` a message whose fate is unknown is sent again, with the same
+        id, while there is time; receivers in whose window that falls drop the repeat. With another
+        ``want`` it returns once the message is handed to the link.
+
+        Raises `DeadlineExceeded` with the stage it was in, `NoSuchTarget` when it reached nobody,
+        `PublishRefused`, `PublishUnknown`, `BufferFull`, `TooLarge`, `Unsupported`.
+        """
+        board = self._entered()
+        outbound = _outbound(address, message, want)
+        board.refuse_large(outbound)
+        until = None if message.ttl is None else board.now() + message.ttl
+        held = Held(outbound, until=until)
+        limit = timeout if message.ttl is None else min(timeout, message.ttl)
+        try:
+            with board.route.wheel.limit(limit):
+                await board.deliver(held, repeats=repeats)
+        except DeadlineExceeded:
+            raise
+        except TimeoutError:
+            raise DeadlineExceeded(
+                operation="publish", target=str(address), timeout=limit, stage=held.stage
+            ) from board.talk.last
+
+    def send(self, message: Outbound) -> None:
+        """Hand a message to the link, or to the buffer while it cannot go, and return at once.
+
+        For ``Want.NOTHING`` and ``Want.BOUNCE``; bounces are only counted. What expires in the
+        buffer is dropped and counted. Raises `BufferFull`, `TooLarge`.
+        """
+        board = self._entered()
+        until = None if message.ttl is None else board.now() + message.ttl
+        board.post(Held(message, until=until))
+
+    # --- receiving ------------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        address: Address,
+        *,
+        credit: int = 100,
+        group: str | None = None,
+        start: Start = Start.NEW,
+        ack: Ack | None = Ack.DONE,
+        lanes: frozenset[int] | None = None,
+        policy: IntakePolicy | None = None,
+    ) -> Subscription:
+        """Receive from an address: ``async with`` it, then ``async for`` over its deliveries.
+
+        At most ``credit`` messages are in hand at a time. ``group``: members share the messages,
+        different groups get one copy each. ``ack`` START acknowledges as a delivery is handed
+        out, DONE when it is settled, None never (the broker forgets at once). ``policy`` decides
+        attempts, retries and repeats; its own ``ack`` gives way to this one.
+        """
+        board = self._entered()
+        source = Source(address, group, start, lanes, ack=ack is not None)
+        chosen = replace(policy or self._policy.intake, ack=ack or Ack.DONE)
+
+        async def consume(receive: Receive, ended: Ended) -> Consumer:
+            return await self._take(
+                board, source, receive, credit, chosen, ended, self_granting=True
+            )
+
+        return Subscription(consume)
+
+    async def consume(
+        self,
+        source: Source,
+        receive: Receive,
+        *,
+        credit: int,
+        ended: Ended | None = None,
+        policy: IntakePolicy | None = None,
+        timeout: float = 60.0,
+    ) -> Consumer:
+        """Receive in batches, by callback: no iterator, no task a message.
+
+        ``receive(deliveries)`` gives the credit back by ``consumer.grant(n)`` when it is done with
+        them. ``ended`` hears once if the source cannot be restored. Before executing one, ask
+        ``delivery.start()``. The source is taken within ``timeout`` seconds. Raises
+        `DeadlineExceeded`, `AccessRefused`, `TopologyMismatch`, `Unsupported`.
+        """
+        board = self._entered()
+        return await self._take(
+            board, source, receive, credit, policy or self._policy.intake, ended, timeout=timeout
+        )
+
+    async def inbox(self, listener: InboxListener) -> Inbox:
+        """Open a private address for request and reply; await its ``ready`` before each use."""
+        board = self._entered()
+        return Inbox(board.desk, listener)
+
+    # --- topology, time -------------------------------------------------------------------------
+
+    async def declare(self, topology: Topology, *, timeout: float = 60.0) -> None:
+        """Make entities exist, now and once on every later link. Idempotent.
+
+        Raises `TopologyMismatch` for one that exists with other properties, `DeadlineExceeded`,
+        `AccessRefused`, `Unsupported`.
+        """
+        board = self._entered()
+        await self._on_link(
+            board, "declaring", "topology", timeout, lambda link: link.declare(topology)
+        )
+        board.remember(topology)
+
+    async def look(
+        self, address: Address, *, group: str | None = None, timeout: float = 60.0
+    ) -> Standing:
+        """Return what there is at an address, creating nothing.
+
+        Raises `Unsupported` where brokers do not say, `DeadlineExceeded`.
+        """
+        topology = Topology((Entity(address, group),))
+        standings = await self._on_link(
+            self._entered(),
+            "looking",
+            str(address),
+            timeout,
+            lambda link: link.declare(topology, look=True),
+        )
+        return standings[0]
+
+    def after(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call back after ``seconds`` on the transport's one timer wheel.
+
+        Exact to the loop's own resolution. Timers end with the transport.
+        """
+        return self._entered().after(seconds, callback)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _opened(self) -> Switchboard:
+        if self._board is None:
+            raise TransportClosed(what=repr(self))
+        return self._board
+
+    def _entered(self) -> Switchboard:
+        board = self._opened()
+        board.check()
+        return board
+
+    async def _on_link(
+        self,
+        board: Switchboard,
+        operation: str,
+        target: str,
+        timeout: float,
+        act: Callable[[Link], Awaitable[tuple[Standing, ...]]],
+    ) -> tuple[Standing, ...]:
+        """Do what may be done twice, on the next link if this one dies under it."""
+        epoch, stage = 0, "connecting"
+        try:
+            with board.route.wheel.limit(timeout):
+                while True:
+                    stage = "connecting"
+                    link = await board.talk.ready(after=epoch)
+                    epoch, stage = board.talk.epoch, "confirmation"
+                    try:
+                        return await act(link)
+                    except LinkLost:
+                        continue
+        except DeadlineExceeded:
+            raise
+        except TimeoutError:
+            raise DeadlineExceeded(
+                operation=operation, target=target, timeout=timeout, stage=stage
+            ) from board.talk.last
+
+    async def _take(
+        self,
+        board: Switchboard,
+        source: Source,
+        receive: Receive,
+        credit: int,
+        policy: IntakePolicy,
+        ended: Ended | None,
+        *,
+        timeout: float = 60.0,
+        self_granting: bool = False,
+    ) -> Consumer:
+        board.check()
+        line = board.line_for(source)
+        consumer = Consumer(
+            board,
+            line,
+            source,
+            receive,
+            credit=credit,
+            policy=policy,
+            ended=ended,
+            self_granting=self_granting,
+        )
+        board.consumers[id(consumer)] = consumer
+        try:
+            with board.route.wheel.limit(timeout):
+                await consumer.open()
+        except DeadlineExceeded:
+            raise
+        except TimeoutError:
+            stage = "connecting" if line.link is None else "confirmation"
+            raise DeadlineExceeded(
+                operation="subscribing", target=str(source.address), timeout=timeout, stage=stage
+            ) from line.last
+        return consumer
+
+
+def _outbound(address: Address, message: Message, want: Want) -> Outbound:
+    return Outbound(
+        address,
+        message.body,
+        message.id or secrets.token_hex(_ID_BYTES),
+        want,
+        message.headers,
+        message.content_type,
+        message.ttl,
+        message.key,
+        message.kind,
+        message.correlation_id,
+        message.reply_to,
+        message.persistent,
+    )
+
+
+def _topped(has: Support, on: Support = Support.NATIVE) -> Support:
+    """Say who provides what the transport adds where the broker has ``on`` but not this."""
+    return Support.ABOVE if has is Support.NO and on is not Support.NO else has
+
+
+def _driver_for(url: TransportUrl) -> Driver:
+    found = plugins.load("bedplate.drivers", url.driver)
+    driver: Driver = found() if isinstance(found, type) else found  # type: ignore[assignment]  # what an entry point holds is checked next
+    return driver
+
+
+def _check_driver(driver: Driver) -> None:
+    if driver.contract != CONTRACT:
+        raise Unsupported(
+            driver=driver.name,
+            what=f"version {CONTRACT} of the driver contract (it was written for version "
+            f"{driver.contract})",
+            instead="Install releases of the two that fit.",
+        )
+    status = driver.status
+    if status.maturity is Maturity.DEPRECATED:
+        instead = f"; use {status.instead}" if status.instead else ""
+        warnings.warn(
+            f"The {driver.name} driver is deprecated since {status.since or 'now'} and goes with "
+            f"{status.removal or 'a later release'}{instead}.",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+    elif status.maturity is Maturity.EXPERIMENTAL:
+        warnings.warn(
+            f"The {driver.name} driver is experimental: {status.reason or 'it may change'}.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _options_for(driver: Driver, url: TransportUrl, given: Section | None) -> Section:
+    kind = driver.options
+    if given is not None and not isinstance(given, kind):
+        raise InvalidUrl(
+            url=str(url),
+            why=f"its options are a {type(given).__name__}, the {driver.name} driver takes "
+            f"{kind.__name__}.",
+        )
+    if not url.options:
+        return kind() if given is None else given
+    from bedplate.config.schema import describe
+
+    specs = describe(kind).options
+    names = kind.section_options
+    values = {} if given is None else {name: getattr(given, name) for name in names}
+    for name, text in url.options:
+        spec = specs.get(name)
+        if spec is None:
+            raise InvalidUrl(
+                url=str(url),
+                why=f"the {driver.name} driver has no option {name!r} "
+                f"(it has: {', '.join(sorted(specs)) or 'none'}).",
+            )
+        try:
+            values[name] = spec.type.parse(text)
+        except ValueError as error:
+            raise InvalidUrl(url=str(url), why=f"{name} {error}.") from None
+    return kind(**values)
