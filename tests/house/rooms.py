@@ -49,7 +49,15 @@ PURE = (
 
 TRANSPORT = tuple(
     f"messaging.{name}"
-    for name in ("transport", "inbox", "line", "outbox", "subscription", "wheel")
+    for name in (
+        "transport",
+        "switchboard",
+        "inbox",
+        "subscription",
+        "line",
+        "outbox",
+        "wheel",
+    )
 )
 """The files of the transport."""
 
