@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from bedplate.health.agent import Agent as Agent
     from bedplate.health.agent import in_background as in_background
     from bedplate.health.asgi import asgi_app as asgi_app
+    from bedplate.health.options import HealthOptions as HealthOptions
     from bedplate.health.server import Listener as Listener
+    from bedplate.health.server import serve as serve
     from bedplate.health.wsgi import wsgi_app as wsgi_app
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Answer",
     "Board",
     "Check",
+    "HealthOptions",
     "Indicator",
     "Kind",
     "Level",
@@ -51,6 +54,7 @@ __all__ = [
     "asgi_app",
     "fail",
     "in_background",
+    "serve",
     "warn",
     "wsgi_app",
 ]
@@ -58,9 +62,11 @@ __all__ = [
 _LATER = MappingProxyType(
     {
         "Agent": "agent",
+        "HealthOptions": "options",
         "Listener": "server",
         "asgi_app": "asgi",
         "in_background": "agent",
+        "serve": "server",
         "wsgi_app": "wsgi",
     }
 )

@@ -35,14 +35,17 @@ State = Literal["pass", "warn", "fail", "unknown"]
 Kind = Literal["live", "ready", "started"]
 """What a check speaks about: this process only, what it needs, or the end of its start."""
 
+_STATES: tuple[State, ...] = get_args(State)
+
 KINDS: tuple[Kind, ...] = get_args(Kind)
+"""All kinds."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,99}")
 _CREDENTIALS = re.compile(r"(://)\S*@")
 _SECRET = re.compile(
-    r"((?:pass|secret|token|api[_-]?key)\w*[\"']?\s*[=:]\s*)[^\s,;&)]+", re.IGNORECASE
+    r"((?:pass|secret|token|api[_-]?key)\w*[\"']?\s*[=:]\s*)(?:'[^']*'?|\"[^\"]*\"?|[^\s,;&)]+)",
+    re.IGNORECASE,
 )
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
 _LONGEST = 300
 
 
@@ -59,9 +62,10 @@ class Outcome(NamedTuple):
 
 
 Answer = Outcome | bool | None
-"""What a check may return."""
+"""What a check may return: ``None`` and ``True`` pass, ``False`` fails."""
 
 PASS = Outcome("pass")
+"""It works."""
 
 
 def warn(reason: str, detail: str = "") -> Outcome:
@@ -138,6 +142,8 @@ def kinds_of(name: str, kinds: Iterable[Kind], *, shared: bool) -> frozenset[Kin
 def judge(answer: object) -> Outcome:
     """Turn what a check returned into an outcome; what is no answer is a failure that says so."""
     if isinstance(answer, Outcome):
+        if answer.state not in _STATES:
+            return fail("the check returned an Outcome of a state that there is not")
         return Outcome(answer.state, tidy(answer.reason), tidy(answer.detail))
     if answer is None or answer is True:
         return PASS
@@ -163,10 +169,11 @@ def late(deadline: float) -> Outcome:
 def tidy(text: str) -> str:
     """Make a text fit for one line of a report.
 
-    Control characters become blanks, and the text is cut at 300 characters. Credentials in URLs
-    and the values of what is called password, secret or token are masked: other people's error
-    messages carry them. That is a net under the rule, and no reason to put a secret in.
+    What cannot be printed becomes a blank, and the text is cut at 300 characters. Credentials in
+    URLs and the values of what is called password, secret or token are masked: other people's
+    error messages carry them. That is a net under the rule, and no reason to put a secret in.
     """
-    line = _UNPRINTABLE.sub(" ", text[: 4 * _LONGEST]).strip()
-    line = _SECRET.sub(rf"\1{MASK}", _CREDENTIALS.sub(rf"\1{MASK}@", line))
+    # Callers without a type checker hand in the error itself.
+    line = "".join(each if each.isprintable() else " " for each in str(text)[: 4 * _LONGEST])
+    line = _SECRET.sub(rf"\1{MASK}", _CREDENTIALS.sub(rf"\1{MASK}@", line.strip()))
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"

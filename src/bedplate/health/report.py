@@ -15,6 +15,7 @@ Level = Literal["status", "names", "reasons", "full"]
 """How much a listener shows: each level shows what the one before shows, and more."""
 
 LEVELS: tuple[Level, ...] = get_args(Level)
+"""All levels, from the most closed to the most open."""
 
 _FROM_BAD_TO_GOOD: tuple[State, ...] = ("fail", "unknown", "warn", "pass")
 

@@ -14,13 +14,17 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, cast, final
+from typing import TYPE_CHECKING, Final, cast, final
 
 from bedplate.errors import CannotListen
+from bedplate.health.board import Board
 from bedplate.health.pages import Page, Pages, refusal
 from bedplate.health.request import Request, read
 
-__all__ = ["Listener", "listen", "listen_unix"]
+if TYPE_CHECKING:
+    from bedplate.health.options import HealthOptions
+
+__all__ = ["Listener", "listen", "listen_unix", "serve"]
 
 _PATIENCE = 5.0
 _LINGER = 1.0
@@ -59,6 +63,25 @@ class Listener:
 
     def __repr__(self) -> str:
         return f"Listener({self.where})"
+
+
+@asynccontextmanager
+async def serve(board: Board, options: "HealthOptions") -> AsyncIterator[Listener | None]:
+    """Show ``board`` where and as openly as section ``[health]`` says.
+
+    Yields where that is, or None where the operator switched it off. Runs no check: enter an
+    `Agent` beside it. Raises `CannotListen` with what to do.
+    """
+    if not options.enabled:
+        yield None
+        return
+    pages = Pages(board, options.level)
+    if options.socket:
+        way = listen_unix(pages, options.socket)
+    else:
+        way = listen(pages, options.host, options.port)
+    async with way as listener:
+        yield listener
 
 
 @asynccontextmanager
