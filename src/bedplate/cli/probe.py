@@ -235,9 +235,9 @@ def _connect(place: _Place, end: float) -> socket.socket:
     if place.socket_path:
         return _connected(socket.AF_UNIX, place.socket_path, end)
     refused: OSError | None = None
-    for family, _, _, _, address in socket.getaddrinfo(
-        place.host, place.port, type=socket.SOCK_STREAM
-    ):
+    # As bytes, because text would load the codec for foreign scripts; the host is ASCII already.
+    host = place.host.encode()
+    for family, _, _, _, address in socket.getaddrinfo(host, place.port, type=socket.SOCK_STREAM):
         try:
             return _connected(family, address, end)
         except TimeoutError:
