@@ -31,7 +31,7 @@ _LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _LIKE_A_KEY = re.compile(r"[ \t]+[A-Za-z_][\w.-]*(?:[ \t]+=(?!=)|=[ \t]*[^\s=])")
 _HEADER = re.compile(r"\[([^\[\]]+)\]")
-_MOST_FINDINGS = 100
+_MOST_ERRORS = 100
 _BOM = "\ufeff"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -78,7 +78,8 @@ class Document:
 
     ``lines`` are all physical lines, ``headers`` and ``entries`` what they mean, in order;
     ``findings`` what is wrong (severity ``error``: such a file must not be used) or looks like a
-    mistake (``warning``). ``bytes(document)`` are the bytes it was parsed from.
+    mistake (``warning``). ``bytes(document)`` are the bytes it was parsed from. Of a file that is
+    no configuration at all the rest, after a hundred errors, is one broken line.
     """
 
     __slots__ = ("entries", "findings", "headers", "lines", "name")
@@ -103,17 +104,15 @@ class Document:
         text, findings = decode(data, name)
         reading = _Reading(name, findings)
         if data.startswith(_UTF16_MARKS):
-            reading.lines.extend(Line("broken", line) for line in _LINES.findall(text))
+            reading.skip(text)
         else:
-            for line in _LINES.findall(text):
-                reading.feed(line)
-            reading.end_value()
+            reading.read(text)
         return cls(
             name,
             tuple(reading.lines),
             tuple(reading.headers),
             tuple(reading.entries),
-            reading.all_findings(),
+            tuple(reading.findings),
         )
 
     def tree(self) -> Tree:
@@ -184,6 +183,7 @@ class _Reading:
 
     __slots__ = (
         "entries",
+        "errors",
         "findings",
         "headers",
         "key",
@@ -192,14 +192,13 @@ class _Reading:
         "lost",
         "name",
         "section",
-        "unsaid",
         "value",
     )
 
     def __init__(self, name: str, findings: tuple[Finding, ...]) -> None:
         self.name = name
         self.findings = list(findings)
-        self.unsaid = 0
+        self.errors = 0
         self.lines: list[Line] = []
         self.headers: list[Header] = []
         self.entries: list[Entry] = []
@@ -211,7 +210,22 @@ class _Reading:
         self.key_line = 0
         self.value: list[str] = []
 
+    def read(self, text: str) -> None:
+        """Read line by line, until the end or until it is clear that this is something else."""
+        for match in _LINES.finditer(text):
+            self.feed(match[0])
+            if self.errors >= _MOST_ERRORS and match.end() < len(text):
+                self._report("too-many-errors", "The rest is not read; is this configuration?")
+                self.skip(text[match.end() :])
+                break
+        self.end_value()
+
+    def skip(self, text: str) -> None:
+        """Keep text without looking for anything in it."""
+        self.lines.append(Line("broken", text))
+
     def feed(self, text: str) -> None:
+        """Take one line, with its ending."""
         line = text.rstrip()
         if not self.lines and line.startswith(_BOM):
             line = line[1:]
@@ -239,16 +253,8 @@ class _Reading:
             self.entries.append(Entry(self.section, key, value, self.key_line, 1, len(self.value)))
         self.key = None
 
-    def all_findings(self) -> tuple[Finding, ...]:
-        if self.unsaid:
-            why = f"{self.unsaid} more problems follow; is this a file of configuration at all?"
-            self.findings.append(_at(self.name, len(self.lines), 1, "too-many-findings", why))
-        return tuple(self.findings)
-
     def _report(self, code: str, message: str, *, column: int = 1, severity: str = "error") -> None:
-        if len(self.findings) >= _MOST_FINDINGS:
-            self.unsaid += 1
-            return
+        self.errors += severity == "error"
         number = len(self.lines) + 1
         self.findings.append(_at(self.name, number, column, code, message, severity, self.section))
 

@@ -190,11 +190,26 @@ def test_a_continuation_that_looks_like_no_key_is_no_warning(line: str) -> None:
 
 
 def test_a_file_that_is_no_configuration_gives_a_bounded_report() -> None:
-    """A log file by mistake is told in a hundred findings and a count, not in ten thousand."""
-    found = parse("nonsense\n" * 10_000).findings
-    assert len(found) == 101
-    assert found[-1].code == "too-many-findings"
-    assert "9900 more" in found[-1].message
+    """A log file by mistake is told in a hundred findings, not in ten thousand."""
+    data = b"nonsense\n" * 10_000
+    document = Document.parse(data, "f.conf")
+    assert len(document.findings) == 101
+    assert document.findings[-1].code == "too-many-errors"
+    assert document.findings[-1].line == 101
+    assert bytes(document) == data
+    assert len(document.lines) == 101
+
+
+def test_a_hundred_errors_and_no_more_are_told_alone() -> None:
+    """The report ends with the file, if both have the same length."""
+    assert {finding.code for finding in parse("nonsense\n" * 100).findings} == {"no-equals"}
+
+
+def test_warnings_never_make_a_file_unreadable() -> None:
+    """A long value full of what looks like keys is odd in each line, and still a value."""
+    document = parse("[s]\nscript =\n" + "  a = 1\n" * 200 + "\nlast = 1\n")
+    assert [finding.severity for finding in document.findings] == ["warning"] * 200
+    assert document.entries[-1].key == "last"
 
 
 def test_no_message_or_printed_form_repeats_a_value() -> None:
