@@ -1,0 +1,43 @@
+"""Where ``bedplate`` starts: the probe at once, everything else through click.
+
+A probe runs every few seconds on every machine of a fleet, so nothing is imported before it is
+known not to be one. Knows the names of the two ways and nothing of the commands.
+"""
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_NEEDED = ("click", "rich")
+
+
+def main(argv: "Sequence[str] | None" = None) -> int:
+    """Run the command line and return its exit status: 0 good, 1 findings or failure, 2 wrong use.
+
+    ``argv`` is what follows the program's name; None means the process's own.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments[:2] == ["health", "probe"]:
+        from bedplate.cli import probe
+
+        return probe.main(arguments[2:])
+    try:
+        from bedplate.cli import program
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED:
+            raise
+        print(
+            f"bedplate: the command line needs {error.name}, which is not installed; "
+            "install it with: pip install 'bedplate[cli]'",
+            file=sys.stderr,
+        )
+        return 2
+    return program.run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,13 @@
+"""``bedplate demo``: watch a small service, end to end."""
+
+import click
+
+__all__ = ["demo"]
+
+
+@click.command()
+def demo() -> int:
+    """Run a small service on this machine and show what it does."""
+    from bedplate.demo import main
+
+    return main()
