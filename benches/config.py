@@ -1,0 +1,83 @@
+"""What configuration costs at run time: reading an option, loading and checking many."""
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from types import new_class
+
+from benches.measuring import Measurement, best, seconds_each
+
+from bedplate.config import Config, Section, option
+
+__all__ = ["measure"]
+
+
+class Api(Section):
+    """A section to read from."""
+
+    workers: int = option(default=4, min=1, max=256, help="Worker threads.")
+
+
+class Plain:
+    """What a programmer would write by hand."""
+
+    __slots__ = ("workers",)
+
+    def __init__(self) -> None:
+        self.workers = 4
+
+
+def fill(body: Mapping[str, object], namespace: dict[str, object]) -> None:
+    """Write a class body."""
+    namespace.update(body)
+
+
+def many_sections(sections: int, options: int) -> tuple[type[Section], ...]:
+    """Declare sections of whole numbers, as a large service has them."""
+    made: list[type[Section]] = []
+    for number in range(sections):
+        body: dict[str, object] = {
+            f"option_{each}": option(default=each, min=0, help="A whole number.")
+            for each in range(options)
+        }
+        body["__annotations__"] = dict.fromkeys(body, int)
+        body["__module__"] = __name__
+        made.append(new_class(f"Section{number}", (Section,), exec_body=partial(fill, body)))
+    return tuple(made)
+
+
+def measure(size: float = 1.0) -> list[Measurement]:
+    """Measure reads against a plain slotted object, and loading against nothing."""
+    times = max(1000, int(1_000_000 * size))
+    config = Config.load([Api], program="bench", argv=(), environ={}, files=())
+    plain, held = Plain(), config[Api]
+    by_hand = seconds_each(lambda: plain.workers, times=times)
+    of_held = seconds_each(lambda: held.workers, times=times)
+    through = seconds_each(lambda: config[Api].workers, times=times)
+    return [
+        Measurement("read of a plain slotted object", by_hand * 1e9, "ns"),
+        Measurement(
+            "read of a held section", of_held * 1e9, "ns", f"{of_held / by_hand:.1f} times plain"
+        ),
+        Measurement(
+            "read through config[Api]", through * 1e9, "ns", f"{through / by_hand:.1f} times plain"
+        ),
+        *_loading(max(10, int(1000 * size)), rounds=3),
+    ]
+
+
+def _loading(options: int, rounds: int) -> list[Measurement]:
+    sections = options // 10
+    values: Mapping[str, str] = {
+        f"BENCH_SECTION{section}__OPTION_{number}": "7"
+        for section in range(sections)
+        for number in range(10)
+    }
+
+    def load() -> float:
+        classes = many_sections(sections, 10)
+        start = time.perf_counter()
+        Config.load(classes, program="bench", argv=(), environ=values, files=())
+        return time.perf_counter() - start
+
+    return [Measurement(f"load and check {options} options", best(load, rounds) * 1e3, "ms")]
