@@ -22,6 +22,7 @@
     │   │   ├── ProtocolError     AMQP was spoken wrongly, by us or by the peer
     │   │   ├── TransportClosed   used after it was closed, or before it was opened
     │   │   ├── WrongLoop         used from another event loop than its own
+    │   │   ├── WouldDeadlock     a blocking call on the thread that would have to answer it
     │   │   ├── Forked            used in a child of the process that opened it
     │   │   ├── PortalStalled     the private event loop does not answer
     │   │   ├── TopologyMismatch  a queue or exchange exists with other properties
@@ -106,6 +107,7 @@ __all__ = [
     "Unencodable",
     "Unsupported",
     "UnsupportedVersion",
+    "WouldDeadlock",
     "WrongLoop",
 ]
 
@@ -370,6 +372,19 @@ class WrongLoop(TransportError):
         super().__init__(
             f"{what} belongs to another event loop; open one in this loop, "
             f"or use the blocking API from threads."
+        )
+
+
+class WouldDeadlock(TransportError):
+    """A blocking call was made on the thread of the very event loop that has to carry it out."""
+
+    code = "would-deadlock"
+
+    def __init__(self, *, what: str) -> None:
+        self.what = what
+        super().__init__(
+            f"{what} blocks, and this thread runs the event loop that has to carry it out; "
+            f"declare it 'async def' and await it, or call it from another thread."
         )
 
 

@@ -1,0 +1,133 @@
+"""What a server sends back: results, faults and beats, always and in time.
+
+Turns values into messages on the transport and counts what became of them. Knows nothing of
+handlers or workers.
+"""
+
+import logging
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from bedplate.errors import CodecError, MessagingError
+from bedplate.messaging.rpc.faults import fault_of
+from bedplate.messaging.transport import Transport
+from bedplate.messaging.types import NO_HEADERS, Headers, Outbound, Want
+from bedplate.messaging.wheel import Timer
+from bedplate.messaging.wire import native
+from bedplate.messaging.wire.values import Beat, Fault, Reply, Request
+
+__all__ = ["Answers", "Heart"]
+
+_log = logging.getLogger("bedplate.messaging.rpc")
+
+_SHORTEST_BEAT = 0.03
+
+
+class Answers:
+    """Answers the requests of one server. ``late`` and ``lost`` count answers not sent."""
+
+    __slots__ = ("late", "lost", "topic", "transport")
+
+    def __init__(self, transport: Transport, topic: str) -> None:
+        self.transport, self.topic = transport, topic
+        self.late = 0
+        self.lost = 0
+
+    def result(self, request: Request, deadline: float | None, result: object) -> bool:
+        """Send a result, or why it cannot be sent; return whether it was the result."""
+        try:
+            body = native.dumps(result, f"the result of {request.method}()")
+            self._send(request, deadline, native.encode(Reply(request.id, body)).body, "reply")
+        except CodecError as error:
+            _log.warning("%s of %s: %s", request.method, self.topic, error)
+            self.fault(request, deadline, fault_of(error, request.id))
+            return False
+        return True
+
+    def fault(self, request: Request, deadline: float | None, fault: Fault) -> None:
+        """Send a fault; nothing for casts."""
+        if request.reply_to is None:
+            return
+        try:
+            body = native.encode(fault).body
+            self._send(request, deadline, body, "fault")
+        except CodecError:
+            bare = Fault(fault.call, fault.code, fault.type, "It cannot be told in full.")
+            self._send(request, deadline, native.encode(bare).body, "fault")
+
+    def beat(self, request: Request, deadline: float | None, beat: Beat) -> None:
+        """Send a sign of life, at most once."""
+        if request.reply_to is None:
+            return
+        message = native.encode(beat)
+        ttl = request.heartbeat
+        self._send(request, deadline, message.body, message.kind, message.headers, ttl)
+
+    def _send(
+        self,
+        request: Request,
+        deadline: float | None,
+        body: bytes,
+        kind: str,
+        headers: Headers = NO_HEADERS,
+        ttl: float | None = None,
+    ) -> None:
+        """Send one answer; too large ones raise. Nobody waits past ``deadline`` (monotonic)."""
+        to = request.reply_to
+        if to is None:
+            return
+        if deadline is not None:
+            left = deadline - self.transport.clock.now()
+            if left <= 0:
+                self.late += 1
+                return
+            ttl = left if ttl is None else min(ttl, left)
+        want = Want.NOTHING if kind == "beat" else Want.BOUNCE
+        try:
+            self.transport.send(
+                Outbound(
+                    to,
+                    body,
+                    request.id,
+                    want,
+                    headers,
+                    native.CONTENT_TYPE,
+                    ttl,
+                    None,
+                    kind,
+                    request.id,
+                    None,
+                    persistent=False,
+                )
+            )
+        except CodecError:
+            raise
+        except MessagingError as error:
+            self.lost += 1
+            _log.warning("An answer to %s was not sent: %s", request.method, error)
+
+
+class Heart(Struct):
+    """Beats for one request, from now until stopped; ``state`` is what it says."""
+
+    answers: Answers
+    request: Request
+    deadline: float | None
+    state: Callable[[], str]
+    timer: Timer | None = None
+
+    def beat(self) -> None:
+        """Beat now, and again after a third of what the caller calls silence."""
+        heartbeat = self.request.heartbeat
+        if heartbeat is None:
+            return
+        self.answers.beat(self.request, self.deadline, Beat(self.request.id, self.state()))
+        pause = max(heartbeat / 3, _SHORTEST_BEAT)
+        self.timer = self.answers.transport.after(pause, self.beat)
+
+    def stop(self) -> None:
+        """Beat no more."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None

@@ -1,0 +1,496 @@
+"""The calls of one transport's client: sends requests, completes them, keeps their time.
+
+`bedplate.messaging.calls` decides what ends a call; this file acts on it. All copies of a client
+share one caller, and with it one inbox and one timer. Knows nothing of signatures: arguments and
+results pass as JSON text.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from types import MappingProxyType
+
+import msgspec
+from msgspec import Struct
+
+from bedplate.clock import Deadline
+from bedplate.errors import (
+    CallLost,
+    DeadlineExceeded,
+    LinkLost,
+    MalformedMessage,
+    MessagingError,
+    NoSuchTarget,
+    PublishRefused,
+    ReplyPathLost,
+    TransportClosed,
+    TransportError,
+)
+from bedplate.messaging.calls import Action, Call, Calls, End, Ended, LookAt, Resend
+from bedplate.messaging.inbox import Inbox
+from bedplate.messaging.rpc.context import context
+from bedplate.messaging.rpc.crossing import Crossing
+from bedplate.messaging.rpc.faults import Errors, error_of
+from bedplate.messaging.rpc.options import Options
+from bedplate.messaging.subscription import Delivery
+from bedplate.messaging.transport import Transport
+from bedplate.messaging.types import (
+    Address,
+    Bounce,
+    Kind,
+    Message,
+    Outbound,
+    Standing,
+    Support,
+    Want,
+)
+from bedplate.messaging.wheel import Timer
+from bedplate.messaging.wire import native
+from bedplate.messaging.wire.values import Beat, Cancel, Fault, Reply, Request
+
+__all__ = ["Caller", "ClientStatistics"]
+
+_log = logging.getLogger("bedplate.messaging.rpc")
+_ANY: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)
+_BREATH = 0.01
+
+
+class ClientStatistics(Struct, frozen=True):
+    """Counts since the client was made. ``late`` are answers that nobody waited for any more."""
+
+    started: int
+    open: int
+    results: int
+    faults: int
+    no_such_target: int
+    lost: int
+    deadlines: int
+    reply_paths_lost: int
+    cancelled: int
+    late: int
+    malformed: int
+
+
+class _Open(Struct):
+    """What belongs to one open call besides its state. ``outcome`` gives the result's JSON text.
+
+    An ``outcome`` of None means: send it again.
+    """
+
+    options: Options
+    method: str
+    address: Address
+    timeout: float
+    errors: Errors
+    outcome: asyncio.Future[bytes | None]
+
+
+class Caller:
+    """Makes calls over one transport, on its loop."""
+
+    def __init__(self, transport: Transport, name: str) -> None:
+        self.transport = transport
+        self._name = name
+        self._calls: Calls[_Open] = Calls()
+        self._inbox: Inbox | None = None
+        self._opening: asyncio.Task[Inbox] | None = None
+        self._crossing: Crossing | None = None
+        self._looks_offered = False
+        self._timer: Timer | None = None
+        self._timer_due = 0.0
+        self._number = 0
+        self._malformed = 0
+        self._looks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def statistics(self) -> ClientStatistics:
+        """Return the counts."""
+        calls = self._calls
+        return ClientStatistics(
+            started=calls.started,
+            open=len(calls),
+            results=calls.ended(End.RESULT),
+            faults=calls.ended(End.FAULT),
+            no_such_target=calls.ended(End.NO_SUCH_TARGET),
+            lost=calls.ended(End.CALL_LOST),
+            deadlines=calls.ended(End.DEADLINE),
+            reply_paths_lost=calls.ended(End.REPLY_PATH_LOST),
+            cancelled=calls.ended(End.CANCELLED),
+            late=calls.late,
+            malformed=self._malformed,
+        )
+
+    async def call(self, options: Options, method: str, args: bytes, errors: Errors) -> bytes:
+        """Make one call and return its result as JSON text."""
+        now = self.transport.clock.now()
+        timeout = _within_budget(options.timeout, now)
+        address = options.address
+        if timeout <= 0:
+            raise _deadline(method, address, 0.0, "the request it belongs to has no time left")
+        deadline = Deadline(now, timeout)
+        inbox = self._inbox
+        if inbox is None:
+            inbox = await self._open(deadline, method, address)
+        loop = asyncio.get_running_loop()
+        self._number += 1
+        token = _Open(options, method, address, timeout, errors, loop.create_future())
+        call = self._calls.start(
+            f"{inbox.token}.{self._number}",
+            token,
+            now,
+            deadline=deadline.at,
+            heartbeat=options.heartbeat,
+            repeats=options.repeats,
+            wait=options.wait_for_target,
+            look=self._looks_offered,
+        )
+        try:
+            while True:
+                await self._send(inbox, call, args, deadline)
+                result = await token.outcome
+                if result is not None:
+                    return result
+                token.outcome = loop.create_future()
+        except BaseException as error:
+            given_up = self._calls.cancel(call.id) is not None
+            if given_up and call.sends and isinstance(error, asyncio.CancelledError):
+                self._tell_cancelled(call)
+            raise
+
+    async def cast(self, options: Options, method: str, args: bytes, *, fanout: bool) -> None:
+        """Send a request that nobody answers; return when the broker has it."""
+        clock = self.transport.clock
+        start = clock.now()
+        timeout = _within_budget(options.timeout, start)
+        address = options.address
+        if fanout:
+            address = Address.fanout(options.topic, exchange=options.exchange)
+        message = native.encode(self._request("", options, method, args))
+        message = msgspec.structs.replace(message, ttl=options.ttl)
+        pause = 0.05
+        while True:
+            left = timeout - (clock.now() - start)
+            if left <= 0:
+                raise _deadline(method, address, timeout, "confirmation")
+            try:
+                await self.transport.publish(
+                    address, message, timeout=left, repeats=options.repeats
+                )
+            except NoSuchTarget:
+                if fanout:
+                    return  # everybody got it: there is nobody
+                waited = clock.now() - start
+                if waited >= options.wait_for_target:
+                    raise
+                await asyncio.sleep(min(pause, options.wait_for_target - waited))
+                pause = min(pause * 2, 1.0)
+            else:
+                return
+
+    @property
+    def crossing(self) -> Crossing:
+        """The way here for other threads."""
+        if self._crossing is None:
+            self._crossing = Crossing(self.transport.loop)
+        return self._crossing
+
+    async def aclose(self) -> None:
+        """End the open calls with `TransportClosed` and receive nothing more. Idempotent."""
+        self._closed = True
+        self._act(self._calls.close())
+        for look in self._looks:
+            look.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._inbox is not None:
+            await self._inbox.aclose()
+
+    # --- sending --------------------------------------------------------------------------------
+
+    async def _open(self, deadline: Deadline, method: str, address: Address) -> Inbox:
+        """Open the inbox once for all who wait for it, each within its own deadline."""
+        if self._closed:
+            raise TransportClosed(what="The client")
+        if self._opening is None or (self._opening.done() and self._inbox is None):
+            loop = asyncio.get_running_loop()
+            self._opening = loop.create_task(self.transport.inbox(self))
+        opening = self._opening
+        try:
+            async with asyncio.timeout(deadline.remaining(self.transport.clock.now())):
+                self._inbox = await asyncio.shield(opening)
+                await self._inbox.ready(deadline)
+        except TimeoutError:
+            raise _deadline(method, address, deadline.timeout, "connecting") from None
+        self._looks_offered = self.transport.capabilities.look is not Support.NO
+        return self._inbox
+
+    async def _send(self, inbox: Inbox, call: Call[_Open], args: bytes, deadline: Deadline) -> None:
+        token = call.token
+        while call.open:
+            now = self.transport.clock.now()
+            try:
+                # Reading the address raises where there is no link to send on.
+                inbox.send(self._outbound(call, inbox.address, args, deadline.at - now))
+            except LinkLost:
+                try:
+                    await inbox.ready(deadline)
+                except DeadlineExceeded as error:
+                    if not call.open:
+                        return  # the outcome tells why
+                    raise _deadline(
+                        token.method, token.address, token.timeout, "connecting"
+                    ) from error
+                await asyncio.sleep(_BREATH)
+            else:
+                self._calls.sent(call, inbox.epoch, now)
+                self._arm()
+                return
+
+    def _outbound(self, call: Call[_Open], reply_to: Address, args: bytes, left: float) -> Outbound:
+        token = call.token
+        options = token.options
+        request = self._request(call.id, options, token.method, args)
+        ttl = left
+        if options.ttl is not None and options.ttl < left:
+            ttl = options.ttl
+            request = msgspec.structs.replace(request, timeout=left)
+        message = native.encode(msgspec.structs.replace(request, reply_to=reply_to))
+        message_id = f"{call.id}.{call.sends}" if call.sends else call.id
+        return _outbound(message, token.address, message_id, Want.BOUNCE, ttl)
+
+    def _request(self, call_id: str, options: Options, method: str, args: bytes) -> Request:
+        return Request(
+            call_id,
+            method,
+            args,
+            namespace=options.namespace,
+            version=options.version,
+            heartbeat=options.heartbeat,
+            peer=self._name,
+            context=options.context,
+        )
+
+    def _tell_cancelled(self, call: Call[_Open]) -> None:
+        """Let the server know; on a topic nobody knows which one it is, so all are told."""
+        options = call.token.options
+        address = call.token.address
+        if address.kind is Kind.TOPIC:
+            address = Address.fanout(options.topic, exchange=options.exchange)
+        message = native.encode(Cancel(call.id))
+        left = call.deadline - self.transport.clock.now()
+        if self._inbox is None or left <= 0:
+            return
+        try:
+            self._inbox.send(_outbound(message, address, f"{call.id}.cancel", Want.NOTHING, left))
+        except MessagingError as error:
+            _log.debug("call %s was cancelled here, but the server not told: %s", call.id, error)
+
+    # --- what comes back ------------------------------------------------------------------------
+
+    def arrived(self, deliveries: list[Delivery]) -> None:
+        """Complete the calls that are answered."""
+        calls = self._calls
+        for delivery in deliveries:
+            try:
+                value = native.decode(delivery)
+            except MalformedMessage as error:
+                self._malformed_answer(delivery, error)
+                continue
+            if type(value) is Reply:
+                call = calls.reply(value.call)
+                if call is not None and not call.token.outcome.done():
+                    call.token.outcome.set_result(value.result)
+            elif type(value) is Fault:
+                call = calls.fault(value.call)
+                if call is not None:
+                    token = call.token
+                    _fail(token, error_of(value, str(token.address), token.errors))
+            elif type(value) is Beat:
+                self._beat(value)
+            else:
+                self._malformed += 1
+
+    def bounced(self, message_id: str, why: Bounce) -> None:
+        """End or repeat the call whose request came back."""
+        call_id, attempt = _attempt(message_id)
+        if call_id not in self._calls:
+            return
+        now = self.transport.clock.now()
+        if why in (Bounce.REFUSED, Bounce.EXPIRED):
+            call = self._calls.fault(call_id)
+            if call is not None:
+                _fail(call.token, _refused(call.token, why))
+            return
+        ended = self._calls.bounced(call_id, now, attempt=attempt)
+        if ended is not None:
+            self._act([ended])
+        self._arm()
+
+    def lost(self, epoch: int, why: TransportError) -> None:
+        """End or repeat the calls whose replies would have come over the lost link."""
+        if isinstance(why, TransportClosed):
+            self._act(self._calls.close())
+        else:
+            self._act(self._calls.lost(epoch))
+
+    def _beat(self, beat: Beat) -> None:
+        call = self._calls.beat(beat.call, self.transport.clock.now())
+        if call is None:
+            return
+        self._arm()
+        hear = call.token.options.on_progress
+        if beat.progress is None or hear is None:
+            return
+        try:
+            hear(native.loads(beat.progress, _ANY, "progress"))
+        except Exception as error:  # noqa: BLE001 - the application's callback; the call goes on
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "on_progress raised", "exception": error}
+            )
+
+    def _malformed_answer(self, delivery: Delivery, error: MalformedMessage) -> None:
+        """End the call of an answer that cannot be read: waiting for its deadline helps nobody."""
+        self._malformed += 1
+        call = self._calls.fault(delivery.correlation_id)
+        if call is not None:
+            _fail(call.token, error)
+        else:
+            _log.warning("a reply was dropped: %s", error)
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        due = self._calls.next_due()
+        if due is None or (self._timer is not None and self._timer_due <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        left = due - self.transport.clock.now()
+        self._timer = self.transport.after(max(0.0, left), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        # Never earlier than what it was armed for: a rounding error would cost a turn.
+        now = max(self.transport.clock.now(), self._timer_due)
+        self._act(self._calls.tick(now))
+        self._arm()
+
+    def _act(self, actions: "list[Action[_Open]] | list[Ended[_Open]]") -> None:
+        for action in actions:
+            if isinstance(action, Ended):
+                _fail(action.call.token, _ERRORS[action.how](action))
+            elif isinstance(action, Resend):
+                outcome = action.call.token.outcome
+                if not outcome.done():
+                    outcome.set_result(None)
+            elif isinstance(action, LookAt):
+                look = asyncio.get_running_loop().create_task(self._look(action.call))
+                self._looks.add(look)
+                look.add_done_callback(self._looks.discard)
+
+    async def _look(self, call: Call[_Open]) -> None:
+        try:
+            standing = await self.transport.look(call.token.address)
+        except MessagingError as error:
+            _log.debug("no look at %s: %s", call.token.address, error)
+            return
+        served = _served(standing)
+        ended = self._calls.looked(call.id, self.transport.clock.now(), served=served)
+        if ended is not None:
+            self._act([ended])
+        self._arm()
+
+
+def _served(standing: Standing) -> bool:
+    """Whether a request sent there is in somebody's hands, or will be.
+
+    Without consumers it is not while anything lies there; an empty queue may belong to a server
+    that took the request and takes no more because it is going to stop.
+    """
+    if not standing.exists:
+        return False
+    return standing.consumers != 0 or standing.messages == 0
+
+
+def _within_budget(timeout: float, now: float) -> float:
+    request = context()
+    if request is None or request.deadline is None:
+        return timeout
+    return min(timeout, request.deadline - now)
+
+
+def _attempt(message_id: str) -> tuple[str, int]:
+    token, _, rest = message_id.partition(".")
+    number, _, sends = rest.partition(".")
+    return f"{token}.{number}", int(sends) + 1 if sends.isdigit() else 1
+
+
+def _outbound(message: Message, to: Address, message_id: str, want: Want, ttl: float) -> Outbound:
+    return Outbound(
+        to,
+        message.body,
+        message_id,
+        want,
+        message.headers,
+        message.content_type,
+        ttl,
+        None,
+        message.kind,
+        message.correlation_id,
+        message.reply_to,
+        persistent=False,
+    )
+
+
+def _fail(token: _Open, error: Exception) -> None:
+    if not token.outcome.done():
+        token.outcome.set_exception(error)
+
+
+def _refused(token: _Open, why: Bounce) -> MessagingError:
+    if why is Bounce.EXPIRED:
+        return _deadline(token.method, token.address, token.timeout, "in the queue")
+    return PublishRefused(address=str(token.address), why="the queue takes no more messages.")
+
+
+def _deadline(method: str, address: Address, timeout: float, stage: str) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        operation=f"The call of {method}", target=str(address), timeout=timeout, stage=stage
+    )
+
+
+def _of_deadline(ended: Ended[_Open]) -> MessagingError:
+    token = ended.call.token
+    stage = "waiting for the reply" if ended.call.sends else "connecting"
+    return _deadline(token.method, token.address, token.timeout, stage)
+
+
+def _of_silence(ended: Ended[_Open]) -> MessagingError:
+    return CallLost(target=str(ended.call.token.address), silence=ended.silence)
+
+
+def _of_no_target(ended: Ended[_Open]) -> MessagingError:
+    return NoSuchTarget(target=str(ended.call.token.address))
+
+
+def _of_reply_path(ended: Ended[_Open]) -> MessagingError:
+    return ReplyPathLost(target=str(ended.call.token.address))
+
+
+def _of_closing(_: Ended[_Open]) -> MessagingError:
+    return TransportClosed(what="The client")
+
+
+_Judge = Callable[[Ended[_Open]], MessagingError]
+_ERRORS: MappingProxyType[End, _Judge] = MappingProxyType(
+    {
+        End.DEADLINE: _of_deadline,
+        End.CALL_LOST: _of_silence,
+        End.NO_SUCH_TARGET: _of_no_target,
+        End.REPLY_PATH_LOST: _of_reply_path,
+        End.CLOSED: _of_closing,
+    }
+)

@@ -1,0 +1,138 @@
+"""Which handler serves a request: by namespace, version and method.
+
+Built once from the registered objects; decides without running anything. Pure.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from bedplate.errors import NoSuchMethod, RemoteError, UnsupportedVersion
+from bedplate.messaging.rpc.interface import Interface, contract_of
+from bedplate.messaging.rpc.signature import Signature, public_methods, read_signature
+
+__all__ = ["Endpoint", "Handler", "Routes"]
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """An object whose public methods are served, in a namespace and a version.
+
+    ``version`` is ``major.minor``: requests of the same major and at most this minor are served.
+    What is left out is taken from the object's `Interface`, where it has one.
+    """
+
+    handler: object
+    namespace: str | None = None
+    version: str | None = None
+
+
+class Handler(Struct, frozen=True, eq=False):
+    """One method that can be run. ``function`` is bound."""
+
+    function: Callable[..., object]
+    signature: Signature
+
+
+class _Table(Struct, frozen=True):
+    version: tuple[int, ...]
+    written: str
+    methods: dict[str, Handler]
+
+
+class Routes:
+    """All that one server serves."""
+
+    def __init__(self, handlers: Iterable[object]) -> None:
+        """Read the handlers: plain objects, or `Endpoint` values.
+
+        Raises TypeError for an interface that is not implemented whole, and for methods that
+        cannot be called from afar.
+        """
+        self._tables: dict[str, list[_Table]] = {}
+        for each in handlers:
+            endpoint = each if isinstance(each, Endpoint) else Endpoint(handler=each)
+            declared = contract_of(type(endpoint.handler))
+            namespace, version = endpoint.namespace, endpoint.version
+            if declared is not None:
+                namespace = declared.namespace if namespace is None else namespace
+                version = declared.version if version is None else version
+            written = version or "1.0"
+            table = _Table(_numbers(written), written, _methods(endpoint.handler))
+            if not table.methods:
+                raise TypeError(f"{type(endpoint.handler).__name__} has no public methods to serve")
+            self._tables.setdefault(namespace or "", []).append(table)
+
+    def find(self, method: str, namespace: str, version: str) -> Handler | RemoteError:
+        """Return the handler of a request, or the fault that answers it."""
+        tables = self._tables.get(namespace, ())
+        try:
+            wanted = _numbers(version) if version else None
+        except ValueError as error:
+            return UnsupportedVersion.say(str(error))
+        others: list[str] = []
+        for table in tables:
+            handler = table.methods.get(method)
+            if handler is None:
+                continue
+            if wanted is None or _serves(table.version, wanted):
+                return handler
+            others.append(table.written)
+        if others:
+            return UnsupportedVersion.say(
+                f"{method} is served in version {', '.join(others)}, not in {version}.",
+                details={"served": list(others)},
+            )
+        return self._no_such_method(method, namespace)
+
+    def _no_such_method(self, method: str, namespace: str) -> NoSuchMethod:
+        names = sorted(
+            {name for table in self._tables.get(namespace, ()) for name in table.methods}
+        )
+        where = f" in the namespace {namespace!r}" if namespace else ""
+        near = difflib.get_close_matches(method[:100], names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return NoSuchMethod.say(
+            f"No method {method[:100]!r} is served{where}.{hint}",
+            details={"nearest": near[0]} if near else None,
+        )
+
+
+def _methods(handler: object) -> dict[str, Handler]:
+    kind = type(handler)
+    is_interface = isinstance(handler, Interface)
+    methods: dict[str, Handler] = {}
+    missing: list[str] = []
+    for name, function in public_methods(kind, below=Interface if is_interface else object).items():
+        declared = _declaration(kind, name) if is_interface else None
+        if declared is not None and declared is function:
+            missing.append(name)
+            continue
+        bound = getattr(handler, name)
+        signature = read_signature(bound, f"{kind.__name__}.{name}", declared)
+        methods[name] = Handler(bound, signature)
+    if missing:
+        raise TypeError(f"{kind.__name__} does not implement {', '.join(missing)}")
+    return methods
+
+
+def _declaration(kind: type, name: str) -> Callable[..., object] | None:
+    """Return the method as an interface above ``kind`` declares it."""
+    for each in kind.__mro__[1:]:
+        if each.__dict__.get("_bedplate_contract") is not None and name in each.__dict__:
+            static = inspect.getattr_static(each, name)
+            if inspect.isfunction(static):
+                return static
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    parts = version.split(".")
+    if not 1 <= len(parts) <= 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ValueError(f"{version[:40]!r} is no version; versions look like 1.0")
+    return tuple(int(part) for part in parts)
+
+
+def _serves(implemented: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return implemented[0] == wanted[0] and wanted[1:] <= implemented[1:]

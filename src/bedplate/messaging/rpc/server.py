@@ -1,0 +1,556 @@
+"""The server: takes requests, runs handlers within bounds, and always answers.
+
+Acts on what `dispatch` (which handler) and `bedplate.messaging.intake` (whether to run at all)
+decide. Knows no links and no bytes beyond the envelope.
+"""
+
+import asyncio
+import logging
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import Context as Variables
+from contextvars import copy_context
+from functools import partial
+from math import inf
+from types import TracebackType
+from typing import Self, final
+
+from msgspec import Struct
+
+from bedplate.errors import (
+    BadArguments,
+    MalformedMessage,
+    RemoteError,
+    RequestExpired,
+    TransportClosed,
+)
+from bedplate.messaging.intake import TTL_HEADER, Ack, IntakePolicy, Verdict
+from bedplate.messaging.rpc.answers import Answers, Heart
+from bedplate.messaging.rpc.context import CURRENT, Context
+from bedplate.messaging.rpc.dispatch import Handler, Routes
+from bedplate.messaging.rpc.faults import fault_of
+from bedplate.messaging.rpc.pool import Pool
+from bedplate.messaging.subscription import Consumer, Delivery
+from bedplate.messaging.transport import Transport
+from bedplate.messaging.types import Address, Settle, Settlement, Source
+from bedplate.messaging.wire import native
+from bedplate.messaging.wire.values import QUEUED, RUNNING, Beat, Cancel, Fault, Request
+
+__all__ = ["Server", "ServerOptions", "ServerStatistics"]
+
+_log = logging.getLogger("bedplate.messaging.rpc")
+
+_ACK = Settle(Settlement.ACK)
+_REJECT = Settle(Settlement.REJECT)
+_CANCELS_KEPT = 1000
+_LAST_WORDS = 1.0
+
+
+class ServerOptions(Struct, frozen=True, kw_only=True):
+    """How a server works; see `bedplate.messaging.rpc.serve`. Times are in seconds."""
+
+    topic: str
+    exchange: str = "default"
+    server: str | None = None
+    workers: int = 8
+    accept: int | None = None
+    ack: Ack = Ack.START
+    drain: float = 10.0
+    tracebacks: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.topic:
+            raise ValueError("a server needs the name of a topic")
+        if self.workers < 1:
+            raise ValueError(f"workers={self.workers}: a server needs at least one")
+        if self.accept is not None and self.accept < 0:
+            raise ValueError(f"accept={self.accept}: it counts waiting requests, 0 or more")
+        if not 0 <= self.drain < inf:
+            raise ValueError(f"drain={self.drain!r}: give a number of seconds")
+
+    @property
+    def credit(self) -> int:
+        """How many requests are taken from each address at once: running and waiting."""
+        return self.workers + (4 * self.workers if self.accept is None else self.accept)
+
+
+class ServerStatistics(Struct, frozen=True):
+    """How a server is doing. Counts are since it was opened.
+
+    ``received`` counts requests; each ends in one of ``results``, ``faults``, ``done`` (casts),
+    ``refused`` (unknown method, bad arguments, …), ``expired``, ``cancelled``, ``repeated`` (a
+    request already in hand) or ``returned`` to the broker. ``late_answers`` were not sent because
+    nobody waited any more, ``lost_answers`` because the transport could not.
+    """
+
+    running: int
+    waiting: int
+    received: int
+    results: int
+    faults: int
+    done: int
+    refused: int
+    expired: int
+    cancelled: int
+    repeated: int
+    returned: int
+    malformed: int
+    late_answers: int
+    lost_answers: int
+
+
+class _Job:
+    """One request in the server's hands."""
+
+    __slots__ = (
+        "cancelled",
+        "consumer",
+        "context",
+        "deadline",
+        "delivery",
+        "handler",
+        "heart",
+        "over",
+        "request",
+        "running",
+        "task",
+    )
+
+    def __init__(
+        self, request: Request, delivery: Delivery, consumer: Consumer, handler: Handler
+    ) -> None:
+        self.request, self.delivery, self.consumer = request, delivery, consumer
+        self.handler = handler
+        self.deadline = _call_deadline(request, delivery)
+        self.running = self.over = self.cancelled = False
+        self.context: Context | None = None
+        self.heart: Heart | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def state(self) -> str:
+        return RUNNING if self.running else QUEUED
+
+
+@final
+class Server:
+    """Serves methods on a topic, inside its ``async with`` block. Made by ``rpc.serve``.
+
+    A request is acknowledged when it begins to run (``Ack.START``: at most once) or when it is
+    done (``Ack.DONE``: at least once). Whatever happens to a call, its caller is answered; what a
+    handler raises is data for the caller, SystemExit and KeyboardInterrupt included, and ends
+    neither the server nor the process. Belongs to the transport's loop.
+    """
+
+    def __init__(self, transport: Transport, routes: Routes, options: ServerOptions) -> None:
+        self.options = options
+        self._transport = transport
+        self._routes = routes
+        self._answers = Answers(transport, options.topic)
+        self._jobs: set[_Job] = set()
+        self._by_call: dict[str, _Job] = {}
+        self._waiting: deque[_Job] = deque()
+        self._running = 0
+        self._counts: Counter[str] = Counter()
+        self._cancels: dict[str, None] = {}
+        self._consumers: list[Consumer] = []
+        self._pool: Pool | None = None
+        self._idle = asyncio.Event()
+        self._variables = Variables()
+        self._opened = self._stopping = False
+
+    # --- life -----------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Begin to serve. Raises what `Transport.consume` raises."""
+        if self._opened:
+            raise TransportClosed(what=f"{self!r}, which was entered before,")
+        self._opened = True
+        self._variables = copy_context()
+        loop = asyncio.get_running_loop()
+        self._pool = Pool(self.options.workers, loop, f"bedplate-{self.options.topic}")
+        try:
+            for address in self._addresses():
+                await self._consume(address)
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Take nothing more, let what runs end, return the rest to the broker. Idempotent.
+
+        What still runs after ``drain`` seconds is cancelled; threads cannot be: their callers are
+        told, and they end on their own.
+        """
+        if self._stopping:
+            return
+        self._stopping = True
+        at_start = self.options.ack is Ack.START
+        if at_start:
+            # What is not begun is not acknowledged: closing returns it to the broker.
+            await self._close_consumers()
+        for job in self._waiting:
+            self._counts["returned"] += 1
+            self._let_go(job)
+        self._waiting.clear()
+        await self._until_idle(self.options.drain)
+        for job in tuple(self._jobs):
+            if job.task is not None:
+                job.task.cancel()
+        await self._until_idle(_LAST_WORDS)
+        for job in tuple(self._jobs):
+            self._speak_for(job)
+        if not at_start:
+            # What runs is acknowledged when it is done, so the way to do so stays open till now.
+            await self._close_consumers()
+        if self._pool is not None:
+            self._pool.close()
+
+    def statistics(self) -> ServerStatistics:
+        """Return how the server is doing now."""
+        counts = self._counts
+        return ServerStatistics(
+            running=self._running,
+            waiting=len(self._waiting),
+            late_answers=self._answers.late,
+            lost_answers=self._answers.lost,
+            **{name: counts[name] for name in _COUNTED},
+        )
+
+    def __repr__(self) -> str:
+        return f"Server({self.options.topic!r})"
+
+    def _addresses(self) -> list[Address]:
+        topic, exchange = self.options.topic, self.options.exchange
+        addresses = [
+            Address.fanout(topic, exchange=exchange),
+            Address.topic(topic, exchange=exchange),
+        ]
+        if self.options.server is not None:
+            addresses.append(Address.server(topic, self.options.server, exchange=exchange))
+        return addresses
+
+    async def _consume(self, address: Address) -> None:
+        """Take from one address. Deliveries may outrun the answer that names their consumer."""
+        early: list[Delivery] = []
+        receive: Callable[[list[Delivery]], object] = early.extend
+
+        def hand_over(deliveries: list[Delivery]) -> None:
+            receive(deliveries)
+
+        consumer = await self._transport.consume(
+            Source(address),
+            hand_over,
+            credit=self.options.credit,
+            policy=IntakePolicy(ack=self.options.ack),
+        )
+        self._consumers.append(consumer)
+        receive = partial(self._arrived, consumer)
+        if early:
+            receive(early)
+
+    async def _close_consumers(self) -> None:
+        consumers, self._consumers = self._consumers, []
+        for consumer in consumers:
+            await consumer.aclose()
+
+    async def _until_idle(self, seconds: float) -> None:
+        if not self._jobs:
+            return
+        self._idle.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            _log.warning("%d requests of %s still run", len(self._jobs), self.options.topic)
+
+    def _speak_for(self, job: _Job) -> None:
+        """Answer for a handler that does not end: its caller need not wait for the deadline."""
+        if self.options.ack is Ack.START:
+            self._answers.fault(job.request, job.deadline, _stopping(job.request))
+        self._counts["returned"] += 1
+        self._let_go(job)
+
+    # --- taking ---------------------------------------------------------------------------------
+
+    def _arrived(self, consumer: Consumer, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            try:
+                value = native.decode(delivery)
+            except MalformedMessage as error:
+                self._malformed(delivery, consumer, error)
+                continue
+            if type(value) is Request:
+                self._take(value, delivery, consumer)
+            elif type(value) is Cancel:
+                _dismiss(delivery, consumer)
+                self._cancel(value.call)
+            else:
+                why = f"a {delivery.kind} is not for a server"
+                misled = MalformedMessage(where="a message", why=why)
+                self._malformed(delivery, consumer, misled)
+
+    def _take(self, request: Request, delivery: Delivery, consumer: Consumer) -> None:
+        self._counts["received"] += 1
+        if self._stopping:
+            self._counts["returned"] += 1
+            return  # unsettled: closing the consumer returns it
+        if request.reply_to is not None and self._known(request):
+            _dismiss(delivery, consumer)
+            return
+        handler = self._routes.find(request.method, request.namespace, request.version)
+        if isinstance(handler, RemoteError):
+            _dismiss(delivery, consumer)
+            self._refuse(request, _call_deadline(request, delivery), handler)
+            return
+        job = _Job(request, delivery, consumer, handler)
+        self._jobs.add(job)
+        if request.reply_to is not None:
+            self._by_call[request.id] = job
+            if request.heartbeat is not None:
+                job.heart = Heart(self._answers, request, job.deadline, job.state)
+        if self._running < self.options.workers:
+            self._start(job)
+        else:
+            self._waiting.append(job)
+        if job.heart is not None and not job.over:
+            job.heart.beat()
+
+    def _known(self, request: Request) -> bool:
+        """Whether a call was cancelled before it came, or is in hand already."""
+        if request.id in self._cancels:
+            del self._cancels[request.id]
+            self._counts["cancelled"] += 1
+            return True
+        job = self._by_call.get(request.id)
+        if job is None:
+            return False
+        # Sent again over a new link: the answer goes the new way, the work is done once.
+        self._counts["repeated"] += 1
+        job.request = request
+        if job.heart is not None:
+            job.heart.request = request
+        return True
+
+    def _malformed(self, delivery: Delivery, consumer: Consumer, error: MalformedMessage) -> None:
+        """Reject what cannot be read; answer it where it says to whom."""
+        self._counts["malformed"] += 1
+        _log.warning("A message to %s was rejected: %s", self.options.topic, error)
+        delivery.settle(_REJECT)
+        consumer.grant(1)
+        if delivery.reply_to is not None and delivery.correlation_id:
+            request = Request(delivery.correlation_id, "?", reply_to=delivery.reply_to)
+            fault = fault_of(error, request.id)
+            self._answers.fault(request, delivery.deadline, fault)
+
+    def _refuse(self, request: Request, deadline: float | None, error: Exception) -> None:
+        self._counts["refused"] += 1
+        if request.reply_to is None:
+            _log.warning("A cast to %s was refused: %s", self.options.topic, error)
+        self._answers.fault(request, deadline, fault_of(error, request.id))
+
+    def _cancel(self, call_id: str) -> None:
+        job = self._by_call.get(call_id)
+        if job is None:
+            # It may be on its way to us still, or at another server of the topic.
+            if len(self._cancels) >= _CANCELS_KEPT:
+                del self._cancels[next(iter(self._cancels))]
+            self._cancels[call_id] = None
+            return
+        job.cancelled = True
+        if job.context is not None:
+            job.context.cancelled = True
+        if job.task is not None:
+            job.task.cancel()
+        elif not job.running:
+            self._waiting.remove(job)
+            self._finish_cancelled(job)
+
+    # --- running --------------------------------------------------------------------------------
+
+    def _start(self, job: _Job) -> None:
+        verdict = job.delivery.start()
+        if verdict is not Verdict.RUN:
+            self._not_run(job, verdict)
+            return
+        request, signature = job.request, job.handler.signature
+        try:
+            where = f"the arguments of {request.method}()"
+            arguments = signature.unbind(request.args, where)
+        except (MalformedMessage, ValueError) as error:
+            job.delivery.settle(_ACK)
+            why = BadArguments.say(f"{request.method}(): {error}")
+            self._refuse(request, job.deadline, why)
+            self._let_go(job)
+            return
+        self._running += 1
+        job.running = True
+        job.context = self._context(job)
+        variables = self._variables.copy()
+        variables.run(CURRENT.set, job.context)
+        self._run(job, arguments, variables)
+
+    def _context(self, job: _Job) -> Context:
+        request = job.request
+        return Context(
+            method=request.method,
+            id=request.id,
+            peer=request.peer,
+            values=request.context,
+            deadline=job.deadline,
+            clock=self._transport.clock,
+            report=partial(self._report, job),
+        )
+
+    def _run(self, job: _Job, arguments: Mapping[str, object], variables: Variables) -> None:
+        handler = job.handler
+        first = (job.context,) if handler.signature.takes_context else ()
+        function = partial(handler.function, *first, **arguments)
+        if handler.signature.is_async:
+            task = _spawn(self._await(job, function), variables)
+            if not job.over:
+                job.task = task
+        elif self._pool is not None:
+            self._pool.run(variables, function, partial(self._ended, job))
+
+    async def _await(self, job: _Job, function: Callable[[], object]) -> None:
+        try:
+            result = await function()  # type: ignore[misc]  # its signature says it is async
+        except asyncio.CancelledError as error:
+            self._ended(job, None, error)
+            raise
+        except BaseException as error:  # noqa: BLE001 - a request must not end the process
+            self._ended(job, None, error)
+        else:
+            self._ended(job, result, None)
+
+    def _ended(self, job: _Job, result: object, error: BaseException | None) -> None:
+        self._running -= 1
+        if not job.over:
+            cancelled = isinstance(error, asyncio.CancelledError)
+            if cancelled and job.cancelled:
+                self._finish_cancelled(job)
+            elif cancelled and self._stopping:
+                self._speak_for(job)
+            else:
+                self._finish(job, result, error)
+        while self._waiting and self._running < self.options.workers:
+            self._start(self._waiting.popleft())
+
+    def _finish(self, job: _Job, result: object, error: BaseException | None) -> None:
+        request = job.request
+        job.delivery.settle(_ACK)
+        if error is not None:
+            self._counts["faults"] += 1
+            if not isinstance(error, RemoteError):
+                _log.warning("%s of %s raised", request.method, self.options.topic, exc_info=error)
+            fault = fault_of(error, request.id, tracebacks=self.options.tracebacks)
+            self._answers.fault(request, job.deadline, fault)
+        elif request.reply_to is None:
+            self._counts["done"] += 1
+        else:
+            sent = self._answers.result(request, job.deadline, result)
+            self._counts["results" if sent else "faults"] += 1
+        self._let_go(job)
+
+    def _finish_cancelled(self, job: _Job) -> None:
+        self._counts["cancelled"] += 1
+        job.delivery.settle(_ACK)
+        why = "The caller cancelled it."
+        self._answers.fault(
+            job.request, job.deadline, Fault(job.request.id, "cancelled", "CancelledError", why)
+        )
+        self._let_go(job)
+
+    def _not_run(self, job: _Job, verdict: Verdict) -> None:
+        if verdict is Verdict.EXPIRED:
+            self._counts["expired"] += 1
+            error = RequestExpired.say(f"{job.request.method}() waited too long and was not run.")
+            self._answers.fault(job.request, job.deadline, fault_of(error, job.request.id))
+        else:
+            self._counts["returned"] += 1
+        self._let_go(job)
+
+    def _let_go(self, job: _Job) -> None:
+        """End a request: no more beats, its credit back, and maybe the server is idle."""
+        job.over = True
+        if job.heart is not None:
+            job.heart.stop()
+        self._jobs.discard(job)
+        if job.request.reply_to is not None:
+            self._by_call.pop(job.request.id, None)
+        if not self._stopping:
+            job.consumer.grant(1)
+        elif not self._jobs:
+            self._idle.set()
+
+    def _report(self, job: _Job, progress: object) -> None:
+        """Send progress; from a plain handler's thread by way of the loop."""
+        text = native.dumps(progress, "progress")
+        if not job.handler.signature.is_async:
+            self._transport.loop.call_soon_threadsafe(self._report_here, job, text)
+        else:
+            self._report_here(job, text)
+
+    def _report_here(self, job: _Job, text: bytes) -> None:
+        if not job.over:
+            self._answers.beat(job.request, job.deadline, Beat(job.request.id, RUNNING, text))
+
+
+_COUNTED = (
+    "received",
+    "results",
+    "faults",
+    "done",
+    "refused",
+    "expired",
+    "cancelled",
+    "repeated",
+    "returned",
+    "malformed",
+)
+
+
+def _dismiss(delivery: Delivery, consumer: Consumer) -> None:
+    delivery.settle(_ACK)
+    consumer.grant(1)
+
+
+if sys.version_info >= (3, 12):
+
+    def _spawn(work: Coroutine[object, object, None], variables: Variables) -> "asyncio.Task[None]":
+        # A handler that never waits needs no turn of the loop, and half of a task's cost.
+        loop = asyncio.get_running_loop()
+        return asyncio.Task(work, loop=loop, context=variables, eager_start=True)
+else:
+
+    def _spawn(work: Coroutine[object, object, None], variables: Variables) -> "asyncio.Task[None]":
+        return asyncio.get_running_loop().create_task(work, context=variables)
+
+
+def _call_deadline(request: Request, delivery: Delivery) -> float | None:
+    """Return when the caller stops waiting: the message's own deadline, or later by what it says.
+
+    A cast's ttl bounds when it begins and not how long it may take, so casts have none.
+    """
+    if request.reply_to is None or delivery.deadline is None:
+        return None
+    if request.timeout is None:
+        return delivery.deadline
+    ttl = delivery.headers.get(TTL_HEADER)
+    beyond = request.timeout - ttl if isinstance(ttl, int | float) else 0.0
+    return delivery.deadline + max(0.0, beyond)
+
+
+def _stopping(request: Request) -> Fault:
+    why = f"The server stopped before {request.method}() was done."
+    return Fault(request.id, "server-stopped", "ServerStopped", why)

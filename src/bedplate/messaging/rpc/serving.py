@@ -1,0 +1,69 @@
+"""``rpc.serve``: from handlers and keywords to a server. Decides what is taken from where."""
+
+from typing import Literal
+
+from bedplate.messaging.intake import Ack
+from bedplate.messaging.rpc.dispatch import Endpoint, Routes
+from bedplate.messaging.rpc.interface import Contract, contract_of
+from bedplate.messaging.rpc.server import Server, ServerOptions
+from bedplate.messaging.transport import Transport
+
+__all__ = ["serve"]
+
+
+def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it is meant
+    transport: Transport,
+    *handlers: object,
+    topic: str | None = None,
+    exchange: str | None = None,
+    server: str | None = None,
+    workers: int = 8,
+    accept: int | None = None,
+    ack: Literal["start", "done"] | Ack = "start",
+    drain: float = 10.0,
+    tracebacks: bool = False,
+) -> Server:
+    """Serve the public methods of ``handlers``; enter the result with ``async with``.
+
+    A handler is an object, or an `Endpoint` where it needs a namespace or version of its own.
+    Methods may be async or plain; plain ones run in threads. ``topic`` and ``exchange`` are the
+    interface's where the first handler implements one. ``server`` is the name by which this very
+    server is asked, beside topic and fanout. At most ``workers`` requests run at once, and at
+    most ``accept`` more (four times as many) are taken from each address to wait here, where they
+    beat; the others wait in the broker. ``ack="start"``: acknowledged when it begins to run, at
+    most once; ``"done"``: afterwards, at least once. Leaving the block lets what runs end within
+    ``drain`` seconds. ``tracebacks`` adds the traceback to faults, for callers you trust.
+
+    Raises TypeError for handlers that cannot be served, ValueError for senseless numbers.
+    """
+    if not handlers:
+        raise TypeError("serve() needs at least one object whose methods to serve")
+    declared = _first_contract(handlers)
+    if topic is None:
+        if declared is None:
+            raise TypeError(
+                f"{type(handlers[0]).__name__} implements no rpc.Interface: say topic=…"
+            )
+        topic = declared.topic
+    if exchange is None:
+        exchange = declared.exchange if declared is not None else "default"
+    options = ServerOptions(
+        topic=topic,
+        exchange=exchange,
+        server=server,
+        workers=workers,
+        accept=accept,
+        ack=Ack(ack),
+        drain=drain,
+        tracebacks=tracebacks,
+    )
+    return Server(transport, Routes(handlers), options)
+
+
+def _first_contract(handlers: tuple[object, ...]) -> Contract | None:
+    for each in handlers:
+        handler = each.handler if isinstance(each, Endpoint) else each
+        contract = contract_of(type(handler))
+        if contract is not None:
+            return contract
+    return None

@@ -1,0 +1,186 @@
+"""What a method takes and gives, read once from its annotations.
+
+Both ends use the same reading: a client checks and encodes arguments by it and decodes results, a
+server decodes and checks arguments. Pure; knows nothing of topics, transports or calls.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_type_hints
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from bedplate.errors import MalformedMessage
+from bedplate.messaging.rpc.context import Context
+from bedplate.messaging.wire.native import dumps, loads
+
+__all__ = ["Signature", "public_methods", "read_signature"]
+
+_Kind = inspect.Parameter
+
+
+class Signature(Struct, frozen=True, eq=False):
+    """A method as peers see it. ``name`` is for messages: ``Stock.reserve``.
+
+    ``arguments`` is a Struct of the parameters, unset where a default stands; ``extra`` says that
+    others are taken too (``**kwargs``).
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    arguments: type[Struct]
+    reader: msgspec.json.Decoder[Struct]
+    result: msgspec.json.Decoder[object]
+    extra: bool
+    takes_context: bool
+    is_async: bool
+
+    def bind(self, given: Sequence[object], named: Mapping[str, object]) -> bytes:
+        """Return a caller's arguments as JSON text.
+
+        Raises TypeError, as a call of a plain function does, for arguments that do not fit the
+        parameters or their annotations; `Unencodable` and `TooLarge`.
+        """
+        values = dict(named)
+        if given:
+            if len(given) > len(self.parameters):
+                raise TypeError(
+                    f"{self.name}() takes {len(self.parameters)} arguments, {len(given)} were given"
+                )
+            for name, value in zip(self.parameters, given, strict=False):
+                if name in values:
+                    raise TypeError(f"{self.name}() got two values for the argument {name!r}")
+                values[name] = value
+        try:
+            arguments = msgspec.convert(values, self.arguments)
+        except msgspec.ValidationError as error:
+            raise TypeError(f"{self.name}(): {readable(error)}") from None
+        what = f"the arguments of {self.name}()"
+        if not self.extra:
+            return dumps(arguments, what)
+        return dumps({**values, **_set(self.parameters, arguments)}, what)
+
+    def unbind(self, text: bytes, where: str) -> dict[str, object]:
+        """Return the arguments of a request by name, leaving out those that have defaults.
+
+        Raises `MalformedMessage`, and ValueError with a readable reason for text that is sound and
+        does not fit.
+        """
+        try:
+            arguments = _set(self.parameters, loads(text, self.reader, where))
+            if self.extra:
+                arguments = loads(text, _OBJECT, where) | arguments
+        except msgspec.ValidationError as error:
+            raise ValueError(readable(error)) from None
+        return arguments
+
+    def read_result(self, text: bytes) -> object:
+        """Return a result. Raises `MalformedMessage` for one that does not fit the annotation."""
+        where = f"the result of {self.name}()"
+        try:
+            return loads(text, self.result, where)
+        except msgspec.ValidationError as error:
+            raise MalformedMessage(where=where, why=readable(error)) from None
+
+
+_OBJECT = msgspec.json.Decoder(dict[str, object])
+
+
+def _set(parameters: Sequence[str], arguments: Struct) -> dict[str, object]:
+    return {name: value for name in parameters if (value := getattr(arguments, name)) is not UNSET}
+
+
+def readable(error: msgspec.ValidationError) -> str:
+    """Return the reason of a validation error in the words of arguments, not of JSON objects."""
+    text = str(error)
+    for theirs, ours in _PHRASES:
+        text = text.replace(theirs, ours)
+    return text
+
+
+_PHRASES = (
+    ("Object missing required field", "missing the argument"),
+    ("Object contains unknown field", "there is no argument"),
+    (" - at `$.", " - at `"),
+    (" - at `$[", " - at `["),
+    (" - at `$`", ""),
+)
+
+
+def public_methods(kind: type, *, below: type = object) -> dict[str, Callable[..., object]]:
+    """Return what ``kind`` offers to peers: its methods without leading underscore.
+
+    Those of ``below`` and its ancestors are left out, and so is what is no method: properties,
+    nested classes, plain values. Nothing is evaluated.
+    """
+    found: dict[str, Callable[..., object]] = {}
+    for name in dir(kind):
+        if name.startswith("_") or hasattr(below, name):
+            continue
+        static = inspect.getattr_static(kind, name)
+        method = static.__func__ if isinstance(static, staticmethod | classmethod) else static
+        if inspect.isroutine(method):
+            found[name] = method
+    return found
+
+
+def read_signature(
+    method: Callable[..., object], name: str, declared: Callable[..., object] | None = None
+) -> Signature:
+    """Read a bound method; annotations it lacks are taken from ``declared``.
+
+    Raises TypeError, saying what to change, for what cannot be called from afar.
+    """
+    hints = {**(_hints(declared, name) if declared else {}), **_hints(method, name)}
+    parameters = list(inspect.signature(method).parameters.values())
+    takes_context = bool(parameters) and hints.get(parameters[0].name) is Context
+    if takes_context:
+        del parameters[0]
+    fields: list[tuple[str, Any, Any] | tuple[str, Any]] = []
+    extra = False
+    for each in parameters:
+        hint = hints.get(each.name, object)
+        if each.kind is _Kind.VAR_KEYWORD:
+            extra = True
+        elif each.kind in (_Kind.VAR_POSITIONAL, _Kind.POSITIONAL_ONLY):
+            raise TypeError(
+                f"{name}(): arguments travel by name, and {each.name!r} can have none; "
+                f"make it an ordinary parameter"
+            )
+        elif each.default is _Kind.empty:
+            fields.append((each.name, hint))
+        else:
+            # `object` takes anything, and takes no part in a union.
+            known = hint is object or hint is Any
+            fields.append((each.name, hint if known else hint | UnsetType, UNSET))
+    if inspect.isasyncgenfunction(method) or inspect.isgeneratorfunction(method):
+        raise TypeError(f"{name}() is a generator; a method answers once, with a value")
+    try:
+        arguments = msgspec.defstruct(
+            "Arguments", fields, kw_only=True, forbid_unknown_fields=not extra
+        )
+        reader = msgspec.json.Decoder(arguments)
+        result = msgspec.json.Decoder(hints.get("return", object))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}(): an annotation cannot be used: {error}") from error
+    return Signature(
+        name,
+        tuple(field[0] for field in fields),
+        arguments,
+        reader,
+        result,
+        extra,
+        takes_context,
+        inspect.iscoroutinefunction(method),
+    )
+
+
+def _hints(method: Callable[..., object], name: str) -> dict[str, Any]:
+    try:
+        return get_type_hints(method, include_extras=True)
+    except NameError as error:
+        raise TypeError(
+            f"{name}(): the annotation {error.name!r} is not there at run time; "
+            f"import it outside of TYPE_CHECKING"
+        ) from error
