@@ -62,7 +62,7 @@ class _Sections(dict[Key, Section]):
         self.snapshot = snapshot
 
     def __missing__(self, key: Key) -> Section:
-        return self.snapshot.resolve(key)
+        return self.snapshot._resolve(key)  # noqa: SLF001 - one module
 
 
 class _Known:
@@ -187,8 +187,7 @@ class Snapshot:
         value = settled.values[spec.section][spec.name]
         return render.explain(spec, raws, value, self._known.rules.prefix)
 
-    def resolve(self, key: Key) -> Section:
-        """Make the instance of a class that was not asked for before."""
+    def _resolve(self, key: Key) -> Section:
         cls, name = key if isinstance(key, tuple) else (key, None)
         if not isinstance(cls, SectionType):
             raise TypeError(f"ask with the class of a section, config[Api], not with {key!r}")
@@ -205,14 +204,12 @@ class Snapshot:
             made = self._held[key] = construct(cls, settled.values[spec.name])
         return made
 
-    def seal(self) -> None:
-        """Judge what waited for late sections; see `Config.seal`."""
+    def _seal(self) -> None:
         with self._known.lock:
             rules = self._known.rules = self._known.rules._replace(sealed=True)
             self._settled = self._settled.judged(rules)
 
-    def next(self, trees: tuple[Tree, ...], mistakes: tuple[Finding, ...]) -> "Snapshot":
-        """Make the generation after this one. Raises `InvalidConfig`; this one never changes."""
+    def _next(self, trees: tuple[Tree, ...], mistakes: tuple[Finding, ...]) -> "Snapshot":
         known = self._known
         fresh = settle(trees, known.schema, known.rules, mistakes=mistakes)
         pins, refused = hold(self._settled, fresh)
@@ -220,14 +217,10 @@ class Snapshot:
         made = Snapshot(known, trees, settled, self.generation + 1, pins)
         for key in self._held:
             try:
-                made.resolve(key)
+                made._resolve(key)
             except SectionAbsent:  # pragma: no cover - a present section is pinned
                 continue
         return made
-
-    def since(self, old: "Snapshot") -> tuple[Change, ...]:
-        """List what differs from an older generation."""
-        return changes(old._settled, self._settled)  # noqa: SLF001 - its own class
 
     def __repr__(self) -> str:
         return f"<generation {self.generation}: {len(self.sections)} sections>"
@@ -334,7 +327,7 @@ class Config:
         (warnings with ``unknown="warn"``). A section that comes later all the same is checked
         alone. Raises `InvalidConfig`.
         """
-        self._held.snapshot.seal()
+        self._held.snapshot._seal()  # noqa: SLF001 - one module
 
     def explain(self, key: str) -> render.Explanation:
         """Explain ``"api.workers"``, or ``"debug"`` of DEFAULT: its value, origin and losers.
@@ -388,8 +381,8 @@ class Config:
                 trees, mistakes = self._layers.read(anew=True)
                 with self._known.lock:
                     old = self._held.snapshot
-                    new = old.next(trees, mistakes)
-                    changed = new.since(old)
+                    new = old._next(trees, mistakes)  # noqa: SLF001 - one module
+                    changed = changes(old._settled, new._settled)  # noqa: SLF001 - one module
                     self._held = new._held  # noqa: SLF001 - one module
             except BedplateError as error:
                 raise ReloadRefused(why=str(error)) from error

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import NamedTuple
 
-from bedplate.config.schema import Schema, fold, key_of
+from bedplate.config.schema import Schema, fold
 from bedplate.config.tree import Origin, Raw, Tree
 from bedplate.errors import Finding
 
@@ -104,16 +104,19 @@ def rename(tree: Tree, schema: Schema) -> tuple[Tree, tuple[Finding, ...]]:
 def _about_old(tree: Tree, result: Tree, name: tuple[str, str], schema: Schema) -> Finding:
     spec, origin = schema.renames[name], tree.get(*name)[-1].origin
     winner = result.get(spec.section, spec.name)[-1].origin
+    called = f"[{name[0]}] {name[1]}"
+    present = f"[{spec.section}] {spec.name}"
     if winner == origin:
         code = "deprecated-name"
-        message = f"{key_of(*name)!r} is an old name; write {spec.key!r} instead."
+        message = f"{called} is the old name of {present}; write that instead."
     else:
         code = "old-and-new"
         message = (
-            f"{key_of(*name)!r} is an old name of {spec.key!r}, which is set as well "
-            f"({winner}) and counts; remove this one."
+            f"{called} is an old name of {present}, which is set as well ({winner}) and counts; "
+            f"remove this one."
         )
-    return Finding("warning", code, message, *_at(origin), *name, spec.key)
+    suggestion = spec.name if spec.section == name[0] else spec.key
+    return Finding("warning", code, message, *_at(origin), *name, suggestion)
 
 
 def _at(origin: Origin) -> tuple[str, str | None, int | None, int | None]:
@@ -126,7 +129,7 @@ def repeats(tree: Tree) -> tuple[Finding, ...]:
         Finding(
             "warning",
             "repeated",
-            f"{key_of(section, option)!r} is set {len(raws)} times in this file; "
+            f"[{section}] {option} is set {len(raws)} times in this file; "
             f"the last one counts ({raws[-1].origin}).",
             *_at(raws[0].origin),
             section,

@@ -196,7 +196,7 @@ def _facts(spec: OptionSpec) -> str:
     if spec.mutable:
         facts.append("a reload changes it")
     if spec.was:
-        facts.append(f"was {', '.join(key_of(*old) for old in spec.was)}")
+        facts.append(f"was {', '.join(f'[{section}] {name}' for section, name in spec.was)}")
     text = "; ".join(facts)
     text = f"{text[0].upper()}{text[1:]}."
     if spec.deprecated:

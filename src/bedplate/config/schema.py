@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from bedplate.config.hints import narrow, type_of
 from bedplate.config.option import Declared, Required, SectionType
 from bedplate.config.tree import Flag
-from bedplate.config.types import Boolean, OptionalType, Refused, Type, narrow, type_of
+from bedplate.config.types import Boolean, OptionalType, Refused, Type
 from bedplate.errors import SchemaError
 
 __all__ = [
@@ -215,9 +216,8 @@ def _hints(cls: SectionType) -> Mapping[str, object]:
     except Exception as error:
         why = f"its annotations cannot be resolved: {error}"
         raise SchemaError(where=cls.__qualname__, why=why) from error
-    own = SectionType.__annotations__
     for name, hint in hints.items():
-        if name in cls.section_options or name in own or name.startswith("_"):
+        if name in cls.section_options or name.startswith("_"):
             continue
         if hint is not ClassVar and get_origin(hint) is not ClassVar:
             why = "an annotated name of a Section is an option: write = option(default=…)"
