@@ -159,7 +159,8 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
         ),
         "health": Row(may=("config", "_floor", "clock", "errors")),
         "observability": Row(may=("messaging.observe",), doors=("health", "config"), alone=True),
-        "service": Row(may=("_floor",), doors=FRONT_DOORS),
+        # Which options [transport.rpc] has, the driver of its URL says.
+        "service": Row(may=("_floor",), doors=(*FRONT_DOORS, "messaging.driver", "messaging.url")),
         "demo": Row(doors=(*FRONT_DOORS, "service", "testing")),
         "bench": Row(doors=(*FRONT_DOORS, "service", "testing")),
         "cli": Row(

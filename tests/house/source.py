@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-__all__ = ["PACKAGE", "ROOT", "Import", "defined_in", "imports", "modules", "parsed"]
+__all__ = ["PACKAGE", "ROOT", "Import", "defined_in", "imports", "is_module", "modules", "parsed"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "bedplate"
@@ -71,6 +71,11 @@ def defined_in(module: str, name: str | None) -> str:
         else:
             return module
     return module
+
+
+def is_module(module: str, name: str | None) -> bool:
+    """Whether an import brings a module, and not a name that hides a module of that name."""
+    return f"{module}.{name}" in modules() and name not in _bindings(module)
 
 
 @functools.cache

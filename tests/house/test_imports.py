@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from tests.house.rooms import PLANNED, ROOMS, Row, row_of
-from tests.house.source import ROOT, Import, defined_in, imports, modules
+from tests.house.source import ROOT, Import, defined_in, imports, is_module, modules
 
 
 def below(module: str) -> str:
@@ -24,7 +24,7 @@ def judge(module: str, asked: Import) -> str | None:
     if top != "bedplate":
         return judge_foreign(room, row, top, asked)
     home = below(defined_in(asked.module, asked.name))
-    written = home if home == below(f"{asked.module}.{asked.name}") else below(asked.module)
+    written = home if is_module(asked.module, asked.name) else below(asked.module)
     parent, _, last = home.rpartition(".")
     if last.startswith("_") and parent and below(module).startswith(f"{parent}."):
         return None
@@ -110,6 +110,7 @@ def test_what_the_table_forbids_is_seen(module: str, asked: Import) -> None:
         ("bedplate.messaging.transport", Import("bedplate.config", "Section", 1)),
         ("bedplate.messaging.transport", Import("asyncio", None, 1)),
         ("bedplate.service", Import("bedplate.messaging", "rpc", 1)),
+        ("bedplate.service", Import("bedplate.config", "option", 1)),
     ],
 )
 def test_what_the_table_allows_passes(module: str, asked: Import) -> None:

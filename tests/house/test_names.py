@@ -40,13 +40,15 @@ def defined(module: str) -> set[str]:
 
 
 def handed_on(module: str) -> set[str]:
-    """Return the names that a module re-exports, which is spelled ``import X as X``."""
+    """Return the names that a module re-exports: ``import X as X``, or X listed by a package."""
+    is_package = modules()[module].name == "__init__.py"
+    listed_too = set((is_package and listed(module)) or ())
     return {
         alias.name
         for node in ast.walk(parsed(module))
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
-        if alias.asname == alias.name
+        if alias.asname == alias.name or (alias.asname is None and alias.name in listed_too)
     }
 
 
@@ -82,7 +84,7 @@ def commented(node: ast.stmt, lines: list[str]) -> bool:
 
 def documented(body: list[ast.stmt], lines: list[str], within: str) -> Iterator[tuple[str, bool]]:
     """Yield each public definition, and whether it is explained."""
-    for node, following in zip(body, [*body[1:], None], strict=True):
+    for node, following in zip(body, [*body[1:], None], strict=False):
         if isinstance(node, Documented) and is_public(node.name):
             name = f"{within}{node.name}"
             said = {ast.unparse(each).split("(")[0] for each in node.decorator_list}

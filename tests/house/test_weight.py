@@ -9,7 +9,7 @@ HEAVY = frozenset(
     (
         *("argparse", "asyncio", "concurrent.futures", "dataclasses", "difflib", "email", "http"),
         *("importlib.metadata", "inspect", "json", "logging", "multiprocessing", "pathlib"),
-        *("random", "socket", "ssl", "subprocess", "tempfile", "threading", "tomllib"),
+        *("random", "socket", "ssl", "subprocess", "tempfile", "tomllib"),
         *("unittest", "urllib.request", "zipfile"),
     )
 )
