@@ -12,6 +12,7 @@ from bedplate.messaging.drivers.memory import MemoryBroker, MemoryDriver, broker
 from bedplate.messaging.types import Address
 from bedplate.testing import TurnedLoop
 from bedplate.testing.contracts.driver import DriverContract
+from bedplate.testing.faulty import Faults, faulty
 
 
 class TestMemoryDriver(DriverContract):
@@ -45,3 +46,18 @@ class TestMemoryDriver(DriverContract):
             self.broker.open_flow()
         else:
             self.broker.close_flow()
+
+
+class TestFaultyDriverWithoutFaults(TestMemoryDriver):
+    """A link around a link is a link: with no faults nobody can tell the difference."""
+
+    @pytest.fixture(autouse=True)
+    def fresh_faults(self) -> None:
+        """Give each test faults of its own."""
+        self.faults = Faults()
+
+    def driver(self) -> Driver:
+        return faulty(MemoryDriver(), self.faults)
+
+    async def cut(self, link: Link) -> None:
+        self.faults.cut(link)

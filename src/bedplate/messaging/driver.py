@@ -217,7 +217,8 @@ class Link(Protocol):
         is kept or dropped as the broker does; with BOUNCE it bounces, with ACCEPT its outcome is
         UNROUTABLE; a fanout that finds nobody is no error. Nobody is called back before it
         returns, and what the sender does to its headers later is not sent. The key travels
-        whether or not it orders. Raises `TooLarge` beyond ``offers.max_body``, `Unsupported`, `LinkLost`.
+        whether or not it orders. Raises `TooLarge` beyond ``offers.max_body``, `Unsupported`,
+        `LinkLost`.
         """
         ...
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bedplate.testing.clock import FakeClock as FakeClock
     from bedplate.testing.clock import TurnedLoop as TurnedLoop
+    from bedplate.testing.faulty import Faults as Faults
     from bedplate.testing.faulty import FaultyLink as FaultyLink
-    from bedplate.testing.faulty import faulty as faulty
 
-__all__ = ["FakeClock", "FaultyLink", "TurnedLoop", "faulty"]
+__all__ = ["FakeClock", "Faults", "FaultyLink", "TurnedLoop"]
 
 
 def __getattr__(name: str) -> object:
@@ -19,8 +19,9 @@ def __getattr__(name: str) -> object:
         from bedplate.testing import clock
 
         return getattr(clock, name)
-    if name in ("FaultyLink", "faulty"):
-        from bedplate.testing import faulty
+    if name in ("Faults", "FaultyLink"):
+        # The function `faulty` has the name of its module, so it is not handed on here.
+        import bedplate.testing.faulty
 
-        return getattr(faulty, name)
+        return getattr(bedplate.testing.faulty, name)
     raise AttributeError(f"module 'bedplate.testing' has no attribute {name!r}")
