@@ -24,6 +24,7 @@ class Wrong(Section):
 def reading(api: Api, config: Config) -> None:
     """Mistakes in reading."""
     api.workers = 5  # E: Property "workers" defined in "Api" is read-only
+    api.other = 5  # E: "Api" has no attribute "other"
     wrong = api.wokers  # E: "Api" has no attribute "wokers"
     api.password.upper()  # E: "Secret[str]" has no attribute "upper"
     len(api.password)  # E: Argument 1 to "len" has incompatible type

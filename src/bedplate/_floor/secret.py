@@ -43,7 +43,7 @@ class Secret(Generic[T_co]):
             return compare_digest(_octets(mine), _octets(theirs))
         if isinstance(mine, bytes) and isinstance(theirs, bytes):
             return compare_digest(mine, theirs)
-        return type(mine) is type(theirs) and bool(mine == theirs)
+        return bool(mine == theirs)
 
     def __hash__(self) -> int:
         return hash((Secret, self.__value))

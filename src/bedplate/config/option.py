@@ -14,7 +14,16 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, NoReturn, TypeVar, dataclass_transform, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    NamedTuple,
+    NoReturn,
+    TypeVar,
+    dataclass_transform,
+    overload,
+)
 
 from bedplate.errors import SchemaError
 
@@ -214,11 +223,13 @@ class Section(metaclass=SectionType):
         for name, value in by_hand(type(self), values).items():
             object.__setattr__(self, name, value)
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a section cannot change ({type(self).__name__}.{name})")
+    if not TYPE_CHECKING:  # seen by a type checker they would allow setting any name
 
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"a section cannot change ({type(self).__name__}.{name})")
+        def __setattr__(self, name: str, value: object) -> NoReturn:
+            raise AttributeError(f"a section cannot change ({type(self).__name__}.{name})")
+
+        def __delattr__(self, name: str) -> NoReturn:
+            raise AttributeError(f"a section cannot change ({type(self).__name__}.{name})")
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):

@@ -184,6 +184,8 @@ class Schema:
 def describe(cls: SectionType, name: str | None = None) -> SectionSpec:
     """Compile one class into a description, under its own section name or another.
 
+    Under another name it keeps the old names of its own section only.
+
     Raises `SchemaError`, naming class and option, for a declaration that makes no sense.
     """
     section = cls.section_name if name is None else name
@@ -258,7 +260,7 @@ def _option(
         " ".join(declared.help.split()),
         declared.mutable,
         cls.section_optional,
-        tuple(_old_name(where, section, old) for old in declared.was),
+        _old_names(cls, where, section, declared),
         declared.deprecated,
         declared.since,
         declared.advanced,
@@ -270,12 +272,20 @@ def _option(
     )
 
 
-def _old_name(where: str, section: str, old: str) -> tuple[str, str]:
-    old_section, dot, option = old.rpartition(".")
-    if not option or (dot and not _SECTION_NAME.fullmatch(old_section)):
-        why = f"the old name {old!r} is neither 'section.name' nor 'name'"
-        raise SchemaError(where=where, why=why)
-    return (old_section if dot else section), option
+def _old_names(
+    cls: SectionType, where: str, section: str, declared: Declared
+) -> tuple[tuple[str, str], ...]:
+    names = []
+    for old in declared.was:
+        old_section, dot, option = old.rpartition(".")
+        if not option or (dot and not _SECTION_NAME.fullmatch(old_section)):
+            why = f"the old name {old!r} is neither 'section.name' nor 'name'"
+            raise SchemaError(where=where, why=why)
+        # What once stood in another section can have one successor: the class's own section,
+        # not each one that the class is bound to besides.
+        if not dot or section == cls.section_name:
+            names.append((old_section if dot else section, option))
+    return tuple(names)
 
 
 def _joined(one: SectionSpec, other: SectionSpec) -> SectionSpec:
