@@ -41,7 +41,7 @@ def answering(*pieces: bytes, stay: bool = False, family: int = socket.AF_INET) 
                     except OSError:
                         return  # the probe has heard enough
                 if stay:
-                    done.wait(10)
+                    done.wait(60)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -60,9 +60,14 @@ def started(*, ok: bool = True) -> Pages:
     return Pages(board, "full")
 
 
+def patiently(*argv: str) -> int:
+    """Run the command with time enough for a busy machine."""
+    return probe.main(["--timeout", "30", *argv])
+
+
 async def run(*argv: str) -> int:
     """Run the command beside the loop that serves it."""
-    return await asyncio.to_thread(probe.main, list(argv))
+    return await asyncio.to_thread(patiently, *argv)
 
 
 @pytest.mark.usefixtures("real_time")
@@ -113,7 +118,7 @@ async def test_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     async with listen(started(ok=False)) as listener:
         assert await run("--json", f"{listener.where}/readyz?verbose") == 1
     told = json.loads(capsys.readouterr().out)
-    assert told.pop("seconds") < 1
+    assert told.pop("seconds") < 30
     assert told == {
         "where": f"{listener.where}/readyz?verbose",
         "ok": False,
@@ -138,7 +143,7 @@ def test_json_tells_of_silence_too(capsys: pytest.CaptureFixture[str]) -> None:
         "error": "no such file or directory",
     }
     with answering(GOOD) as url:
-        assert probe.main(["--json", url]) == 0
+        assert patiently("--json", url) == 0
     assert json.loads(capsys.readouterr().out)["answer"] == "pass"
 
 
@@ -192,7 +197,7 @@ def test_what_is_no_answer_exits_1_and_says_why(
 ) -> None:
     """Half answers are none, and other protocols are recognised."""
     with answering(*pieces) as url:
-        assert probe.main([url]) == 1
+        assert patiently(url) == 1
     assert capsys.readouterr().err == f"{url} gave no usable answer: {why}\n"
 
 
@@ -201,7 +206,13 @@ def test_only_2xx_is_good(status: int) -> None:
     """A redirect would mean that somebody else answers for the service."""
     expected = 0 if 200 <= status <= 299 else 1
     with answering(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode()) as url:
-        assert probe.main(["--quiet", url]) == expected
+        assert patiently("--quiet", url) == expected
+
+
+def test_a_status_line_may_lack_its_words() -> None:
+    """Newer servers leave the reason phrase out, and its blank with it."""
+    for line in (b"HTTP/1.1 200", b"HTTP/1.1 200 "):
+        assert probe._answer(line + b"\r\n\r\nok", ended=True) == (200, b"ok")
 
 
 def test_an_answer_need_not_end_with_the_connection() -> None:
@@ -212,14 +223,14 @@ def test_an_answer_need_not_end_with_the_connection() -> None:
     )
     for answer in (GOOD, chunked, b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + GOOD):
         with answering(answer, stay=True) as url:
-            assert probe.main(["--quiet", "--timeout", "10", url]) == 0
+            assert patiently("--quiet", url) == 0
 
 
 def test_an_ipv6_address_is_asked() -> None:
     """In brackets, as URLs want it."""
     try:
         with answering(GOOD, family=socket.AF_INET6) as url:
-            assert probe.main([url]) == 0
+            assert patiently(url) == 0
     except OSError:
         pytest.skip("this machine has no IPv6 loopback")
 
@@ -227,14 +238,14 @@ def test_an_ipv6_address_is_asked() -> None:
 def test_what_a_service_says_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Escape codes of a hostile page are shown, not obeyed."""
     with answering(b"HTTP/1.1 200 OK\r\n\r\n\x1b]0;owned\x07\xff\nsecond") as url:
-        assert probe.main([url]) == 0
+        assert patiently(url) == 0
     assert capsys.readouterr().out == "?]0;owned?\ufffd\nsecond\n"
 
 
 def test_an_empty_page_is_told_by_its_status(capsys: pytest.CaptureFixture[str]) -> None:
     """Something is always said."""
     with answering(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n") as url:
-        assert probe.main([url]) == 0
+        assert patiently(url) == 0
     assert capsys.readouterr().out == "status 204\n"
 
 

@@ -163,6 +163,17 @@ def test_an_answer_after_the_deadline_is_a_failure(board: Board, clock: FakeCloc
     assert board.report("ready").state == "pass"
 
 
+def test_an_answer_at_the_deadline_is_late(board: Board, clock: FakeClock) -> None:
+    """Report and record agree about the very moment, or a state could flicker."""
+    board.started()
+    board.add("db", nothing, deadline=2)
+    board.begin_due()
+    clock.turn(2)
+    assert board.report("ready").state == "fail"
+    board.finished("db", None)
+    assert board.report("ready").state == "fail"
+
+
 def test_what_nobody_checks_any_more_becomes_unknown(board: Board, clock: FakeClock) -> None:
     """An old answer is not shown as news when the agent died or its loop is stuck."""
     board.started()

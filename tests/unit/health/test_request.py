@@ -93,6 +93,7 @@ def test_a_request_of_more_than_the_limit_is_not_read() -> None:
     room = LIMIT - len(b"GET / HTTP/1.1\r\nA: ")
     fits = b"GET / HTTP/1.1\r\nA: " + b"x" * room + b"\r\n\r\n"
     assert read(fits) == Request("GET", "/", "", "")
+    assert [read(fits[:-missing]) for missing in (1, 2, 3, 4)] == [None] * 4
     assert refused(fits.replace(b"x\r", b"xx\r")) == 431
     assert refused(b"G" * (LIMIT + 4)) == 431
 
