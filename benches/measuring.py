@@ -1,11 +1,10 @@
 """What the benches share: a measurement as a value, and ways to take one."""
 
-import statistics
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["Measurement", "best", "per_second", "seconds_each"]
+__all__ = ["Measurement", "best", "seconds_each"]
 
 
 class Measurement(NamedTuple):
@@ -43,8 +42,3 @@ def _round(action: Callable[[], object], times: int, rounds: int) -> float:
 def best(action: Callable[[], float], rounds: int) -> float:
     """Return the smallest of several measurements: what it costs when nothing disturbs."""
     return min(action() for _ in range(rounds))
-
-
-def per_second(counts: list[float]) -> float:
-    """Return the middle of several rates."""
-    return statistics.median(counts)

@@ -89,7 +89,7 @@ def run_command(console: Console, folder: Path) -> None:
     """Run one command there, without a shell, and compare; ``NAME=value`` may stand before it."""
     if not console.command.startswith(RUNNABLE) and "=" not in console.command.split()[0]:
         return
-    words = shlex.split(console.command)
+    words = shlex.split(console.command, comments=True)
     environ = {"PATH": os.defpath, "COLUMNS": "100", "HOME": str(folder), "LANG": "C.UTF-8"}
     while "=" in words[0]:
         name, _, environ[name] = words.pop(0).partition("=")
