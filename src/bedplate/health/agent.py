@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from inspect import iscoroutine, iscoroutinefunction
 from typing import Self, cast, final
 
@@ -103,7 +104,7 @@ class Agent:
         if _is_async(check.run):
             task = loop.create_task(self._run(check), name=f"health check {check.name}")
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(self._ended, check))
             return
         try:
             self._in_thread(lambda: self._run_plain(check))
@@ -119,7 +120,6 @@ class Agent:
                 answer: object = await run()
         except asyncio.CancelledError as error:
             if self._loop is None or (task is not None and task.cancelling()):
-                self._board.abandoned(check.name)
                 raise
             # Something the check waited for was cancelled, not the check itself.
             answer = blame(error)
@@ -128,6 +128,11 @@ class Agent:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is the answer
             answer = blame(error)
         self._finish(check, answer)
+
+    def _ended(self, check: Check, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():  # perhaps before its first step
+            self._board.abandoned(check.name)
 
     def _run_plain(self, check: Check) -> None:
         try:

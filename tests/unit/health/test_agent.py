@@ -284,6 +284,22 @@ async def test_the_end_of_an_agent_abandons_what_runs() -> None:
     assert found(board, "hang").state == "pass"
 
 
+async def test_an_agent_that_ends_before_its_checks_began_gives_them_back() -> None:
+    """A start that fails at once leaves no check marked as running for ever."""
+    board = Board(clock=turned())
+
+    async def db() -> None:
+        """Pass."""
+
+    board.add("db", db)
+    async with agent(board):
+        pass
+    assert board.next_due() is not None
+    async with agent(board):
+        await asyncio.sleep(1)
+    assert found(board, "db").state == "pass"
+
+
 async def test_the_end_of_an_agent_waits_a_second_for_the_stubborn() -> None:
     """A check that ignores its cancellation cannot hold up the end of the service."""
     loop, release = turned(), asyncio.Event()
