@@ -114,12 +114,12 @@ class Agent:
 
     async def _run(self, check: Check) -> None:
         run = cast("Callable[[], Awaitable[Answer]]", check.run)
-        task = asyncio.current_task()
         try:
             async with asyncio.timeout(check.deadline) as limit:
                 answer: object = await run()
         except asyncio.CancelledError as error:
-            if self._loop is None or (task is not None and task.cancelling()):
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
                 raise
             # Something the check waited for was cancelled, not the check itself.
             answer = blame(error)
