@@ -287,12 +287,12 @@ class _Reading:
     def _header(self, line: str) -> Kind:
         match = _HEADER.match(line)
         if match is not None and match.end() == len(line):
-            self.section, self.lost = match[1], False
+            self.section = match[1]
             self.headers.append(Header(match[1], len(self.lines) + 1))
             return "header"
         if match is not None:
             # The name is plain, only what follows it is wrong: judge its keys all the same.
-            self.section, self.lost = match[1], False
+            self.section = match[1]
             self._report(
                 "bad-section",
                 "Nothing may follow the closing bracket of a section; "

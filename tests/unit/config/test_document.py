@@ -104,7 +104,7 @@ def test_values_and_sections_have_their_origin() -> None:
     tree = parse("# note\n[s]\n\nkey = 1\n[empty]\n").tree()
     (raw,) = tree.get("s", "key")
     assert raw.origin == ("file", "f.conf:4:1", "f.conf", 4, 1)
-    assert tree.sections["s"].place == "f.conf:2:1"
+    assert tree.sections["s"] == ("file", "f.conf:2:1", "f.conf", 2, 1)
     assert tree.sections["empty"].place == "f.conf:5:1"
 
 
@@ -127,6 +127,8 @@ def test_a_file_of_a_real_service_is_read_whole() -> None:
         ("[s]\nnonsense\n", ("no-equals", 2, 1)),
         ("[s]\n = value\n", ("stray-continuation", 2, 2)),
         ("[s]\n= value\n", ("no-key", 2, 1)),
+        ("[s]\n=a:b\n", ("no-key", 2, 1)),
+        ("[s]\n:a=b\n", ("no-key", 2, 1)),
         ("key = 1\n", ("no-section", 1, 1)),
         ("[s\n", ("bad-section", 1, 1)),
         ("[]\n", ("bad-section", 1, 1)),
@@ -148,6 +150,11 @@ def test_a_mistake_is_found_at_its_place(text: str | bytes, expected: tuple[str,
     (finding,) = Document.parse(data, "f.conf").findings
     assert finding.severity == "error"
     assert finding.place == f"f.conf:{expected[1]}:{expected[2]}"
+
+
+def test_a_nul_is_found_at_the_very_beginning() -> None:
+    """The first character is a place like any other."""
+    assert findings("\0")[0] == ("nul", 1, 1)
 
 
 def test_all_mistakes_are_found_at_once() -> None:
@@ -239,7 +246,10 @@ INI_LIKE = st.lists(PIECES, max_size=40).map(lambda pieces: "".join(pieces).enco
 BROKEN = st.tuples(INI_LIKE, st.sampled_from([b"\xff", b"\xed\xa0\x80", b"\xc3"]), INI_LIKE)
 
 
-@given(st.one_of(st.binary(), INI_LIKE, BROKEN.map(b"".join)))
+UTF16 = st.text(max_size=8).map(lambda text: text.encode("utf-16", "surrogatepass"))
+
+
+@given(st.one_of(st.binary(), INI_LIKE, BROKEN.map(b"".join), UTF16))
 def test_any_bytes_come_back_as_they_were(data: bytes) -> None:
     """Reading never fails, loses nothing, and every place it tells is inside the file."""
     document = Document.parse(data, "f.conf")

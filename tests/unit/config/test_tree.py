@@ -63,3 +63,4 @@ def test_noting_adds_findings_to_a_copy() -> None:
 def test_a_copy_of_folded_names_is_folded() -> None:
     """How names are to be matched survives a finding."""
     assert Tree(folded=True).noting(WARNING).folded
+    assert not Tree().noting(WARNING).folded

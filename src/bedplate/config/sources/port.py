@@ -5,6 +5,7 @@ sources; what its failure means is a policy, applied here before the pipeline se
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import Literal, NamedTuple, Protocol
 
 from bedplate.clock import Clock
@@ -107,7 +108,7 @@ class Policed:
             tree = read()
         except SourceFailed as failure:
             if mode == "optional":
-                return self._instead(Tree(), self._absent(failure))
+                return self._instead(Tree(), self._absent(failure), until=inf)
             return self._last_good(failure)
         except InvalidConfig as mistakes:
             # What an optional source says must be right; only its silence is allowed.
@@ -125,7 +126,8 @@ class Policed:
             raise failure
         age = self._clock.now() - self._good_at
         if age < max_age:
-            return self._instead(good, self._stale(failure, age, max_age))
+            notice = self._stale(failure, age, max_age)
+            return self._instead(good, notice, until=self._good_at + max_age)
         self.notices = ()
         self._retry_at = self._clock.now() + self._policy.retry
         why = (
@@ -134,11 +136,8 @@ class Policed:
         )
         raise SourceFailed(source=self.name, why=why) from failure
 
-    def _instead(self, tree: Tree, notice: Finding) -> Tree:
-        now = self._clock.now()
-        self._retry_at = now + self._policy.retry
-        if tree is self._good and self._policy.max_age is not None:
-            self._retry_at = min(self._retry_at, self._good_at + self._policy.max_age)
+    def _instead(self, tree: Tree, notice: Finding, *, until: float) -> Tree:
+        self._retry_at = min(self._clock.now() + self._policy.retry, until)
         self.notices = (notice,)
         return tree.noting(notice)
 

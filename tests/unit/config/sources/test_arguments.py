@@ -168,6 +168,20 @@ def test_without_a_judge_of_nearness_nothing_is_suggested() -> None:
     assert raised.value.findings[0].suggestion is None
 
 
+def test_a_denial_takes_no_value() -> None:
+    """The message says how to give one."""
+    (found,) = mistakes("--no-api.tls=yes")
+    assert (found.code, found.section, found.option) == ("flag-value", "api", "tls")
+    assert "write --api.tls=… " in found.message
+
+
+@pytest.mark.parametrize("argument", ["-p", "-phunter2", "-p1", "-p=1"])
+def test_a_short_flag_is_named_by_its_letter(argument: str) -> None:
+    """There are none, and what is glued to the letter may be a value."""
+    (found,) = mistakes(argument)
+    assert (found.code, found.place) == ("unknown-option", "-p")
+
+
 def test_a_value_cannot_be_denied() -> None:
     """Only switches have a --no- form."""
     (found,) = mistakes("--no-api.workers")

@@ -157,7 +157,7 @@ def test_a_file_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(16 * 1024 * 1024 + 1)
     assert "larger than 16 MiB" in why(File(path))
-    os.truncate(path, 16)
+    os.truncate(path, 16 * 1024 * 1024)
     with pytest.raises(InvalidConfig):
         File(path).load()
 

@@ -105,6 +105,8 @@ def test_the_last_good_values_stay_until_their_age_is_up(
     (notice,) = tree.findings
     assert (notice.severity, notice.code, notice.place) == ("warning", "source-stale", "store")
     assert "59 s ago" in notice.message
+    reason = "This is no option. (and 1 more)" if failure is MISTAKE else "(no answer.)"
+    assert reason in notice.message
     assert stage.source.notices == (notice,)
     stage.clock.turn(1)
     with pytest.raises(SourceFailed, match="60 s old") as raised:
@@ -169,6 +171,13 @@ def test_what_a_caller_does_to_a_tree_does_not_change_the_last_good_values() -> 
 
 
 # --- policies -----------------------------------------------------------------------------------
+
+
+def test_ages_and_retries_may_be_short() -> None:
+    """Any time above 0 will do."""
+    clock = FakeClock()
+    policy = Policy("last-known-good", max_age=0.5, retry=0.1)
+    assert policed(FakeSource(CONTENT, clock=clock), policy, clock).next_refresh(0.0) is None
 
 
 @pytest.mark.parametrize(
