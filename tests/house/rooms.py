@@ -57,9 +57,10 @@ TRANSPORT = tuple(
         "line",
         "outbox",
         "wheel",
+        "crew",
     )
 )
-"""The files of the transport."""
+"""The files of the transport, and of what RPC and notifications share on top of it."""
 
 CONFIG = ("config", "_floor.secret", "_floor.url")
 """Configuration, with the value types of its front door that live on the floor."""

@@ -6,9 +6,8 @@ decide. Knows no links and no bytes beyond the envelope.
 
 import asyncio
 import logging
-import sys
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable
 from contextvars import Context as Variables
 from contextvars import copy_context
 from functools import partial
@@ -25,12 +24,12 @@ from bedplate.errors import (
     RequestExpired,
     TransportClosed,
 )
+from bedplate.messaging.crew import Crew
 from bedplate.messaging.intake import TTL_HEADER, Ack, IntakePolicy, Verdict
 from bedplate.messaging.rpc.answers import Answers, Heart
 from bedplate.messaging.rpc.context import CURRENT, Context
 from bedplate.messaging.rpc.dispatch import Handler, Routes
 from bedplate.messaging.rpc.faults import fault_of
-from bedplate.messaging.rpc.pool import Pool
 from bedplate.messaging.subscription import Consumer, Delivery
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Address, Settle, Settlement, Source
@@ -150,14 +149,13 @@ class Server:
         self._jobs: set[_Job] = set()
         self._by_call: dict[str, _Job] = {}
         self._waiting: deque[_Job] = deque()
-        self._running = 0
         self._counts: Counter[str] = Counter()
         self._cancels: dict[str, None] = {}
         self._consumers: list[Consumer] = []
-        self._pool: Pool | None = None
+        self._crew: Crew | None = None
         self._idle = asyncio.Event()
         self._variables = Variables()
-        self._opened = self._stopping = False
+        self._opened = self._stopping = self._starting = False
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -168,7 +166,7 @@ class Server:
         self._opened = True
         self._variables = copy_context()
         loop = asyncio.get_running_loop()
-        self._pool = Pool(self.options.workers, loop, f"bedplate-{self.options.topic}")
+        self._crew = Crew(self.options.workers, loop, f"bedplate-{self.options.topic}")
         try:
             for address in self._addresses():
                 await self._consume(address)
@@ -212,14 +210,14 @@ class Server:
         if not at_start:
             # What runs is acknowledged when it is done, so the way to do so stays open till now.
             await self._close_consumers()
-        if self._pool is not None:
-            self._pool.close()
+        if self._crew is not None:
+            self._crew.close()
 
     def statistics(self) -> ServerStatistics:
         """Return how the server is doing now."""
         counts = self._counts
         return ServerStatistics(
-            running=self._running,
+            running=0 if self._crew is None else self._crew.running,
             waiting=len(self._waiting),
             late_answers=self._answers.late,
             lost_answers=self._answers.lost,
@@ -318,10 +316,8 @@ class Server:
             self._by_call[request.id] = job
             if request.heartbeat is not None:
                 job.heart = Heart(self._answers, request, job.deadline, job.state)
-        if self._running < self.options.workers:
-            self._start(job)
-        else:
-            self._waiting.append(job)
+        self._waiting.append(job)
+        self._start_waiting()
         if job.heart is not None and not job.over:
             job.heart.beat()
 
@@ -377,7 +373,18 @@ class Server:
 
     # --- running --------------------------------------------------------------------------------
 
-    def _start(self, job: _Job) -> None:
+    def _start_waiting(self) -> None:
+        crew = self._crew
+        if crew is None or self._starting:
+            return  # a handler that ended while it was started: the loop below goes on
+        self._starting = True
+        try:
+            while self._waiting and crew.free:
+                self._start(self._waiting.popleft(), crew)
+        finally:
+            self._starting = False
+
+    def _start(self, job: _Job, crew: Crew) -> None:
         verdict = job.delivery.start()
         if verdict is not Verdict.RUN:
             self._not_run(job, verdict)
@@ -392,12 +399,14 @@ class Server:
             self._refuse(request, job.deadline, why)
             self._let_go(job)
             return
-        self._running += 1
         job.running = True
-        job.context = self._context(job)
+        context = job.context = self._context(job)
         variables = self._variables.copy()
-        variables.run(CURRENT.set, job.context)
-        self._run(job, arguments, variables)
+        variables.run(CURRENT.set, context)
+        first = (context,) if signature.takes_context else ()
+        function = partial(job.handler.function, *first, **arguments)
+        done = partial(self._ended, job)
+        job.task = crew.run(function, done, variables, is_async=signature.is_async)
 
     def _context(self, job: _Job) -> Context:
         request = job.request
@@ -411,30 +420,7 @@ class Server:
             report=partial(self._report, job),
         )
 
-    def _run(self, job: _Job, arguments: Mapping[str, object], variables: Variables) -> None:
-        handler = job.handler
-        first = (job.context,) if handler.signature.takes_context else ()
-        function = partial(handler.function, *first, **arguments)
-        if handler.signature.is_async:
-            task = _spawn(self._await(job, function), variables)
-            if not job.over:
-                job.task = task
-        elif self._pool is not None:
-            self._pool.run(variables, function, partial(self._ended, job))
-
-    async def _await(self, job: _Job, function: Callable[[], object]) -> None:
-        try:
-            result = await function()  # type: ignore[misc]  # its signature says it is async
-        except asyncio.CancelledError as error:
-            self._ended(job, None, error)
-            raise
-        except BaseException as error:  # noqa: BLE001 - a request must not end the process
-            self._ended(job, None, error)
-        else:
-            self._ended(job, result, None)
-
     def _ended(self, job: _Job, result: object, error: BaseException | None) -> None:
-        self._running -= 1
         if not job.over:
             cancelled = isinstance(error, asyncio.CancelledError)
             if cancelled and job.cancelled:
@@ -443,8 +429,7 @@ class Server:
                 self._speak_for(job)
             else:
                 self._finish(job, result, error)
-        while self._waiting and self._running < self.options.workers:
-            self._start(self._waiting.popleft())
+        self._start_waiting()
 
     def _finish(self, job: _Job, result: object, error: BaseException | None) -> None:
         request = job.request
@@ -523,18 +508,6 @@ _COUNTED = (
 def _dismiss(delivery: Delivery, consumer: Consumer) -> None:
     delivery.settle(_ACK)
     consumer.grant(1)
-
-
-if sys.version_info >= (3, 12):
-
-    def _spawn(work: Coroutine[object, object, None], variables: Variables) -> "asyncio.Task[None]":
-        # A handler that never waits needs no turn of the loop, and half of a task's cost.
-        loop = asyncio.get_running_loop()
-        return asyncio.Task(work, loop=loop, context=variables, eager_start=True)
-else:
-
-    def _spawn(work: Coroutine[object, object, None], variables: Variables) -> "asyncio.Task[None]":
-        return asyncio.get_running_loop().create_task(work, context=variables)
 
 
 def _call_deadline(request: Request, delivery: Delivery) -> float | None:
