@@ -222,6 +222,9 @@ def test_an_answer_need_not_end_with_the_connection() -> None:
         b"3;a=b\r\npas\r\n2\r\ns\n\r\n0\r\n\r\n"
     )
     for answer in (GOOD, chunked, b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + GOOD):
+        for cut in range(len(answer) - 5):
+            assert probe._answer(answer[:cut], ended=False) is None
+        assert probe._answer(answer, ended=False) == (200, b"pass\n")
         with answering(answer, stay=True) as url:
             assert patiently("--quiet", url) == 0
 
