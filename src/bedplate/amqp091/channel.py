@@ -253,7 +253,7 @@ class Channel:
         self,
         exchange: str,
         routing_key: str,
-        body: bytes,
+        body: bytes | bytearray | memoryview,
         properties: Properties = _NO_PROPERTIES,
         *,
         mandatory: bool = False,
@@ -274,7 +274,7 @@ class Channel:
             target = self._target(exchange, routing_key, bits)
         head = encode_properties(properties)
         if type(body) is not bytes:
-            body = bytes(memoryview(body))
+            body = bytes(memoryview(body))  # bytes(5) would be five zeros
         size = len(body)
         if size > wire.limits.body or len(head) + 12 > wire.payload_max:
             raise self._too_large(size)

@@ -383,7 +383,9 @@ class Connection:
             text = error.why[:200].encode("ascii", "replace").decode()
             arguments = (error.reply_code, text, 0, 0)
             self._wire.send_method(0, encode_method("connection.close", arguments))
-        self._end(Closed(Cause.FAULT, error.reply_code, error.why, error=error))
+        # The traceback would keep what the peer sent, and whoever logged in, alive and printable.
+        bare = error.with_traceback(None)
+        self._end(Closed(Cause.FAULT, error.reply_code, error.why, error=bare))
 
     def _end(self, word: Closed) -> None:
         self._phase = Phase.CLOSED

@@ -132,7 +132,7 @@ class Reception:
         if method is None or not method.to_client or method.name.startswith("connection."):
             named = method.name if method else f"{number >> 16}.{number & 0xFFFF}"
             raise peer_fault(ReplyCode.COMMAND_INVALID, f"the method {named} on a channel.")
-        if self._content is not None:
+        if self._content is not None and method.name != "channel.close":
             why = f"{method.name} in the middle of a message."
             raise peer_fault(ReplyCode.UNEXPECTED_FRAME, why)
         if state.phase is Phase.OPENING and method.name not in _WHILE_OPENING:
