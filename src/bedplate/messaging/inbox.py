@@ -108,7 +108,7 @@ class PrivateDesk:
                 target=route.where,
                 timeout=deadline.timeout,
                 stage="connecting",
-            ) from self._line.last
+            ) from self._line.trouble
 
     def send(self, message: Outbound) -> None:
         """Send on the link of the current address, on that link only. Raises `LinkLost`."""

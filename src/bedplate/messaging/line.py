@@ -125,6 +125,7 @@ class Line:
         "_recovery",
         "_since",
         "_task",
+        "_told",
         "epoch",
         "events",
         "failure",
@@ -141,14 +142,15 @@ class Line:
         self._recovery = Recovery(route.recovery)
         self._ears: _Ears | None = None
         self._last: TransportError | None = None
+        self._told = ""
         self._since = 0.0
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def last(self) -> TransportError | None:
-        """What went wrong last: with the link, or with an attempt to get one."""
-        return self._last
+    def trouble(self) -> TransportError | None:
+        """Why there is no link: what the last one died of, or what the last attempt met."""
+        return self._last if self.link is None else None
 
     def start(self) -> None:
         """Begin to connect."""
@@ -209,31 +211,40 @@ class Line:
         changed.set()
 
     async def _keep(self) -> None:
-        clock = self.route.clock
         while True:
-            self._recovery.trying(clock.now())
+            self._recovery.trying(self.route.clock.now())
             ears = _Ears(self, asyncio.get_running_loop().create_future())
             error = await self._connect(ears)
             if error is None:
-                self._last = error = await ears.ended
-                wait = self._recovery.lost(clock.now(), random.random())  # noqa: S311 - jitter
-                _log.warning("%s; trying again in %.1f s", error, wait or 0.0)
+                error = await ears.ended
+                wait = self._recovery.lost(self.route.clock.now(), random.random())  # noqa: S311 - jitter
             else:
-                self._last = error
-                refused = not isinstance(error, ConnectFailed | LinkLost)
-                if refused and self.epoch == 0:
-                    self._give_up(error)
-                    return
-                wait = self._recovery.failed(
-                    clock.now(),
-                    random.random(),  # noqa: S311 - jitter
-                    refused=refused,
-                )
-                _log.warning("%s; trying again in %.1f s", error, wait or 0.0)
+                wait = self._after_failure(error)
+            self._report(error, wait)
             if wait is None:
                 self._give_up(error)
                 return
             await asyncio.sleep(wait)
+
+    def _after_failure(self, error: TransportError) -> float | None:
+        refused = not isinstance(error, ConnectFailed | LinkLost)
+        if refused and self.epoch == 0:
+            return None  # a mistake in the configuration: whoever starts us should hear of it now
+        chance = random.random()  # noqa: S311 - jitter
+        return self._recovery.failed(self.route.clock.now(), chance, refused=refused)
+
+    def _report(self, error: TransportError, wait: float | None) -> None:
+        # The same reason again, for hours perhaps, is no news.
+        news = str(error) != self._told
+        self._last, self._told = error, str(error)
+        then = "giving up" if wait is None else f"trying again in {wait:.1f} s"
+        _log.log(
+            logging.WARNING if news else logging.DEBUG,
+            "The %s line: %s; %s",
+            self.name,
+            str(error).rstrip("."),
+            then,
+        )
 
     async def _connect(self, ears: _Ears) -> TransportError | None:
         """Open a link, prepare it and announce it; return what went wrong."""
@@ -246,6 +257,9 @@ class Line:
             await self._prepare(link, ears)
         if ears.ended.done():
             return ears.ended.result()
+        if self.epoch > 1:
+            _log.info("The %s line to %s is up again", self.name, self.route.where)
+        self._told = ""
         self.link, self._since = link, self.route.clock.now()
         self._recovery.connected(self._since)
         self.events.up(self)

@@ -323,8 +323,7 @@ class Switchboard:
         if self._closed:
             return
         self.check()
-        for consumer in tuple(self.consumers.values()):
-            await consumer.aclose()
+        await asyncio.gather(*(each.aclose() for each in tuple(self.consumers.values())))
         self._closed = True
         self.outbox.fail(TransportClosed(what=self.what))
         await self.desk.aclose()

@@ -229,7 +229,7 @@ class Transport:
             with route.wheel.limit(self._timeout):
                 await board.talk.ready()
         except TimeoutError:
-            last = board.talk.last
+            last = board.talk.trouble
             await board.aclose()
             raise DeadlineExceeded(
                 operation="connecting",
@@ -352,7 +352,7 @@ class Transport:
         except TimeoutError:
             raise DeadlineExceeded(
                 operation="publish", target=str(address), timeout=limit, stage=held.stage
-            ) from board.talk.last
+            ) from board.talk.trouble
 
     def send(self, message: Outbound) -> None:
         """Hand a message to the link, or to the buffer while it cannot go, and return at once.
@@ -497,7 +497,7 @@ class Transport:
         except TimeoutError:
             raise DeadlineExceeded(
                 operation=operation, target=target, timeout=timeout, stage=stage
-            ) from board.talk.last
+            ) from board.talk.trouble
 
     async def _take(
         self,
@@ -533,7 +533,7 @@ class Transport:
             stage = "connecting" if line.link is None else "confirmation"
             raise DeadlineExceeded(
                 operation="subscribing", target=str(source.address), timeout=timeout, stage=stage
-            ) from line.last
+            ) from line.trouble
         return consumer
 
 
