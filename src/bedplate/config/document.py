@@ -25,7 +25,7 @@ from bedplate._floor.secret import MASK
 from bedplate.config.tree import Origin, Raw, Tree
 from bedplate.errors import Finding
 
-__all__ = ["Document", "Entry", "Header", "Line", "decode"]
+__all__ = ["Document", "Entry", "Header", "Kind", "Line", "decode"]
 
 _LINES = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _UNDECODED = re.compile("[\udc80-\udcff]")
@@ -36,6 +36,7 @@ _BOM = "\ufeff"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 Kind = Literal["blank", "comment", "header", "key", "more", "broken"]
+"""What a physical line is; ``more`` continues a value, ``broken`` is told in a finding."""
 
 
 class Line(NamedTuple):

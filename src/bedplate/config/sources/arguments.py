@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple
 from bedplate.config.tree import Flag, Origin, Raw, Tree
 from bedplate.errors import Finding, InvalidConfig
 
-__all__ = ["Arguments", "Given", "Split", "split"]
+__all__ = ["Arguments", "Given", "Nearest", "Split", "split"]
 
 Nearest = Callable[[str, Iterable[str]], str | None]
+"""Picks the one of several names that a misspelt one probably meant, or None."""
 
 _PLACES = frozenset({"--config-file", "--config-dir"})
 _HELP = frozenset({"--help", "-h"})

@@ -15,7 +15,7 @@ from bedplate.errors import InvalidConfig, SourceFailed
 
 __all__ = ["Directory", "File", "search"]
 
-Path = str | os.PathLike[str]
+_Path = str | os.PathLike[str]
 
 _MOST_BYTES = 16 * 1024 * 1024
 _SUFFIXES = (".conf", ".toml")
@@ -31,7 +31,7 @@ class File:
 
     __slots__ = ("_resolved", "name")
 
-    def __init__(self, path: Path, *, at: str | None = None) -> None:
+    def __init__(self, path: _Path, *, at: str | None = None) -> None:
         self.name = os.fspath(path)
         self._resolved = at
 
@@ -73,7 +73,7 @@ class Directory:
 
     __slots__ = ("_resolved", "name")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: _Path) -> None:
         self.name = os.fspath(path)
         self._resolved: str | None = None
 
@@ -101,7 +101,7 @@ class Directory:
 
 
 def search(
-    program: str, *, home: Path | None = None, etc: Path = "/etc"
+    program: str, *, home: _Path | None = None, etc: _Path = "/etc"
 ) -> tuple[File | Directory, ...]:
     """Find a program's files where oslo.config looks for them.
 
