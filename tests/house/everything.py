@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,13 +28,45 @@ class Check(NamedTuple):
     command: tuple[str, ...]
 
 
-class Running(NamedTuple):
-    """A check that was started; its output goes to a file until it is asked for."""
+class Running:
+    """A check started beside the others; what it says goes to a file until it is asked for."""
 
-    check: Check
-    process: subprocess.Popen[bytes]
-    output: IO[bytes]
-    since: float
+    def __init__(self, check: Check) -> None:
+        """Start it, in a process group of its own so that all of it can be ended."""
+        self.check = check
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
+        self._since = self._ended = time.monotonic()
+        self._process = subprocess.Popen(
+            check.command,
+            cwd=ROOT,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._watch = threading.Thread(target=self._wait)
+        self._watch.start()
+
+    def _wait(self) -> None:
+        self._process.wait()
+        self._ended = time.monotonic()
+
+    def finish(self) -> "Outcome":
+        """Wait for the end, and print what it said if it failed."""
+        self._watch.join()
+        self._output.seek(0)
+        said = self._output.read().decode(errors="replace").rstrip()
+        status, seconds = self._process.returncode, self._ended - self._since
+        if status:
+            print(f"\n--- {self.check.name} ---\n{said}", flush=True)
+        remark = said.splitlines()[-1] if said and not status else ""
+        return Outcome(self.check.name, status, seconds, remark)
+
+    def stop(self) -> None:
+        """End it if it still runs, because nobody waits any more."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+        self._watch.join()
+        self._output.close()
 
 
 class Outcome(NamedTuple):
@@ -61,36 +94,6 @@ TYPES = Check("types", tool("mypy"))
 WHEEL = Check("wheel", (sys.executable, str(HERE / "bare_wheel.py")))
 
 
-def start(check: Check) -> Running:
-    """Start a check beside the others, in a process group of its own."""
-    output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish(), which needs it
-    process = subprocess.Popen(
-        check.command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    return Running(check, process, output, time.monotonic())
-
-
-def finish(running: Running) -> Outcome:
-    """Wait for a check, and print what it said if it failed."""
-    status = running.process.wait()
-    seconds = time.monotonic() - running.since
-    running.output.seek(0)
-    said = running.output.read().decode(errors="replace").rstrip()
-    running.output.close()
-    if status:
-        print(f"\n--- {running.check.name} ---\n{said}", flush=True)
-        return Outcome(running.check.name, status, seconds)
-    return Outcome(running.check.name, status, seconds, said.splitlines()[-1] if said else "")
-
-
-def stop(running: Running) -> None:
-    """End a check that nobody waits for any more, and what it started."""
-    if running.process.poll() is None:
-        os.killpg(running.process.pid, signal.SIGTERM)
-        running.process.wait()
-    running.output.close()
-
-
 def run(check: Check) -> Outcome:
     """Run a check in the foreground, printing as it goes."""
     since = time.monotonic()
@@ -109,7 +112,10 @@ def run_tests(arguments: list[str]) -> tuple[Outcome, list[str]]:
     suites = list(root.iter("testsuite"))
     total = sum(int(suite.get("tests", "0")) for suite in suites)
     skipped = sum(int(suite.get("skipped", "0")) for suite in suites)
-    return outcome._replace(remark=f"{total - skipped} of {total} tests ran"), did_not_run(root)
+    remark = f"{total - skipped} of {total} tests ran"
+    if outcome.status > 1:
+        remark = "stopped before the end"
+    return outcome._replace(remark=remark), did_not_run(root)
 
 
 def did_not_run(record: ET.Element) -> list[str]:
@@ -150,16 +156,18 @@ def main(arguments: list[str]) -> int:
     if what == "types":
         return run(Check("types", (*TYPES.command, *rest))).status
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    beside = [start(check) for check in (LINT, FORMAT, TYPES, WHEEL)]
+    beside = [Running(check) for check in (LINT, FORMAT, TYPES, WHEEL)]
     try:
         tests, missed = run_tests(rest)
-        outcomes = [*map(finish, beside), tests]
+        if chosen := [each for each in rest if not each.startswith(("--require", "-q", "-v"))]:
+            missed.append(f"  tests that {' '.join(chosen)} may have left out")
+        outcomes = [*(running.finish() for running in beside), tests]
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
     finally:
         for running in beside:
-            stop(running)
+            running.stop()
     return report(outcomes, missed, time.monotonic() - since)
 
 
