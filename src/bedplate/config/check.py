@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bedplate.config.merge import Merged
 from bedplate.config.option import SectionType
-from bedplate.config.schema import DEFAULT, OptionSpec, Schema, describe, key_of
+from bedplate.config.schema import DEFAULT, OptionSpec, Schema, describe
 from bedplate.config.tree import Origin, Raw
 from bedplate.config.types import Refused, read
 from bedplate.errors import Finding, InvalidConfig
@@ -290,20 +290,20 @@ def _meant(section: str, option: str, schema: Schema) -> tuple[str | None, str]:
     here = nearest(option, known.options) if known else None
     if elsewhere and (len(elsewhere) == 1 or here is None):
         where = nearest(section, elsewhere) or elsewhere[0]
-        return key_of(where, option), f" There is one in [{where}]: is it in the wrong section?"
+        return f"{where}.{option}", f" There is one in [{where}]: is it in the wrong section?"
     if here is not None:
         return here, f" Did you mean {here!r}?"
     old = [name for old_section, name in schema.renames if old_section == section]
     meant_old = nearest(option, old)
     if meant_old is not None:
-        key = schema.renames[section, meant_old].key
-        return key, f" Did you mean {key!r}, which was called {meant_old!r}?"
-    far = {name: other for other in schema.sections.values() for name in other.options}
-    name = nearest(option, far)
-    if name is None or _distance(_plain(option), _plain(name)) > 1:
+        spec = schema.renames[section, meant_old]
+        name = spec.name if spec.section == section else f"{spec.section}.{spec.name}"
+        return name, f" Did you mean {name!r}, which was called {meant_old!r}?"
+    far = {name: other.name for other in schema.sections.values() for name in other.options}
+    guess = nearest(option, far)
+    if guess is None or _distance(_plain(option), _plain(guess)) > 1:
         return None, ""
-    key = key_of(far[name].name, name)
-    return key, f" Did you mean {name!r} in [{far[name].name}]?"
+    return f"{far[guess]}.{guess}", f" Did you mean {guess!r} in [{far[guess]}]?"
 
 
 def _unknown_section(section: str, origin: Origin, schema: Schema, severity: str) -> Finding:

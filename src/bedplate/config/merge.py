@@ -115,7 +115,7 @@ def _about_old(tree: Tree, result: Tree, name: tuple[str, str], schema: Schema) 
             f"{called} is an old name of {present}, which is set as well ({winner}) and counts; "
             f"remove this one."
         )
-    suggestion = spec.name if spec.section == name[0] else spec.key
+    suggestion = spec.name if spec.section == name[0] else f"{spec.section}.{spec.name}"
     return Finding("warning", code, message, *_at(origin), *name, suggestion)
 
 
