@@ -6,9 +6,10 @@ apart: *monotonic* seconds, for waiting and deadlines inside a process, and *wal
 """
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["SYSTEM", "Clock", "Deadline", "SystemClock"]
+__all__ = ["SYSTEM", "Clock", "Deadline", "LoopClock", "SystemClock"]
 
 
 class Clock(Protocol):
@@ -41,6 +42,28 @@ class SystemClock:
 
 
 SYSTEM = SystemClock()
+"""The clock of this machine, for whoever is not given another."""
+
+
+class _Loop(Protocol):
+    def time(self) -> float: ...
+
+
+class LoopClock:
+    """An event loop's own time, so that what waits in a loop and what counts there agree.
+
+    A loop whose time is turned in tests tells the wall time as well (`bedplate.testing`); with any
+    other loop that is the machine's.
+    """
+
+    __slots__ = ("now", "wall")
+
+    def __init__(self, loop: _Loop) -> None:
+        self.now = loop.time
+        self.wall: Callable[[], float] = getattr(loop, "wall", time.time)
+
+    def __repr__(self) -> str:
+        return "LoopClock()"
 
 
 class Deadline:

@@ -45,6 +45,7 @@ class Required(Enum):
 
 
 REQUIRED: Final = Required.REQUIRED
+"""Stands where a default would, in options that have none."""
 
 
 class Declared(NamedTuple):

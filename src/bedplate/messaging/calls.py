@@ -104,6 +104,7 @@ class LookAt(Struct, Generic[T], frozen=True):
 
 
 Action = Ended[T] | Resend[T] | LookAt[T]
+"""What the client must do after an event."""
 
 
 class Calls(Generic[T]):

@@ -37,8 +37,11 @@ __all__ = [
 ]
 
 HeaderValue = str | int | float | bool | bytes | None
+"""What a header may hold on every broker."""
 Headers = Mapping[str, HeaderValue]
+"""The headers of a message, by name."""
 NO_HEADERS: Headers = MappingProxyType({})
+"""The headers of a message that has none."""
 
 
 class Kind(enum.Enum):

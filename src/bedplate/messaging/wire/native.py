@@ -34,6 +34,7 @@ __all__ = ["CONTENT_TYPE", "DEFAULT_LIMITS", "Limits", "decode", "dumps", "encod
 T = TypeVar("T")
 
 CONTENT_TYPE = "application/json"
+"""What bodies of the native dialect are."""
 
 _METHOD = "bedplate-method"
 _NAMESPACE = "bedplate-namespace"
@@ -58,6 +59,7 @@ class Limits(Struct, frozen=True):
 
 
 DEFAULT_LIMITS = Limits()
+"""The limits of whoever sets none."""
 
 _ENCODER = msgspec.json.Encoder()
 _OBJECT = msgspec.json.Decoder(dict[str, object])

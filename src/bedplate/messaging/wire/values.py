@@ -32,6 +32,7 @@ Context = Mapping[str, object]
 """What a caller sends along beside the arguments: plain JSON values."""
 
 NO_CONTEXT: Context = MappingProxyType({})
+"""The context of a request that carries none."""
 
 QUEUED = "queued"
 """State of a request that waits for a worker."""
@@ -112,6 +113,7 @@ class Event(Struct, frozen=True):
 
 
 Value = Request | Reply | Fault | Beat | Cancel | Event
+"""Everything that travels."""
 
 
 class Received(Protocol):
