@@ -362,8 +362,9 @@ class Consumer:
                 {"message": f"the receiver of {self.source.address} raised", "exception": error}
             )
             for delivery in ready:
-                if not delivery.settled:
+                if not delivery.settled or not self.source.ack:
                     self._settle(delivery, _NOW, backoff=True)
+                    self._release(delivery)
 
     def _settle(self, delivery: Delivery, how: Settle, *, backoff: bool = False) -> bool:
         self._stage.check()
