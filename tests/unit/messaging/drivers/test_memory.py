@@ -2,7 +2,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
 import pytest
@@ -21,6 +21,7 @@ from bedplate.messaging.drivers.memory import (
 from bedplate.messaging.drivers.memory._queue import Entry, Queue
 from bedplate.messaging.types import (
     Address,
+    Arrival,
     Bounce,
     Entity,
     InletLost,
@@ -269,6 +270,55 @@ async def test_a_fanout_has_no_groups() -> None:
     async with peers(1) as (_, (peer,)):
         with pytest.raises(Unsupported, match="group"):
             await peer.take(Source(Address.fanout("t"), group="g"))
+
+
+async def test_a_callback_that_raises_harms_nobody_else() -> None:
+    """It is reported to the loop's exception handler; other inlets get theirs, the link closes."""
+    reported: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+
+    class Broken:
+        def arrived(self, batch: Sequence[Arrival]) -> None:
+            raise ValueError(batch[0].body)
+
+        def revoked(self, lanes: frozenset[int]) -> None:
+            raise NotImplementedError
+
+        def ended(self, why: InletLost) -> None:
+            raise KeyError(why)
+
+    async with peers(1) as (_, (peer,)):
+        await peer.link.take(Source(TOPIC), Broken(), credit=1)
+        sound = await peer.take(Address.topic("sound"))
+        peer.send(TOPIC, b"x")
+        peer.send(Address.topic("sound"), b"y")
+        await sound.count(1)
+    assert [repr(each) for each in reported] == [
+        "ValueError(b'x')",
+        f"KeyError({InletLost.LINK!r})",
+    ]
+
+
+async def test_what_was_cut_in_the_turn_it_was_sent_is_unknown() -> None:
+    """A receipt that the link did not live to hear is UNKNOWN, although the message is there."""
+    async with peers(2) as (held, (one, two)):
+        basket = await two.take(TOPIC)
+        receipt = one.accept(TOPIC, b"x")
+        held.cut(one.link)
+        assert await receipt is Outcome.UNKNOWN
+        await basket.count(1)
+
+
+async def test_a_repeated_opening_of_flow_is_told_once() -> None:
+    """Opening what is open says nothing to anybody."""
+    async with peers(1) as (held, (peer,)):
+        held.open_flow()
+        held.close_flow()
+        held.open_flow()
+        held.open_flow()
+        await asyncio.sleep(1.0)
+        assert peer.ear.flows == [(False, None), (True, None)]
 
 
 # --- flow -----------------------------------------------------------------------------------------

@@ -93,7 +93,9 @@ class MemoryBroker:
     def open_flow(self, address: Address | None = None) -> None:
         """Take messages again; what waited is taken first, in its order."""
         with self._core.acting() as core:
-            why = core.gates.get(address, "")
+            if address not in core.gates:
+                return
+            why = core.gates[address]
             core.gates = {each: why for each, why in core.gates.items() if each != address}
             for link in core.links:
                 link.tell(partial(link.flow_changed, why, address, opened=True))

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple, cast
+from typing import NamedTuple, ParamSpec, cast
 
 from bedplate.errors import AccessRefused, ConnectFailed, LinkLost, TooLarge, Unsupported
 from bedplate.messaging.driver import Inlet, LinkEvents, PendingReceipt, Receipt, Sink
@@ -61,6 +61,8 @@ OFFERS = Capabilities(
     look=Support.NATIVE,
     flow=Support.NATIVE,
 )
+P = ParamSpec("P")
+
 _NOT_YOURS = "the private address belongs to another link."
 
 
@@ -276,11 +278,19 @@ class MemoryLink:
             self._answer(told=died is None or self._gently)
         for sink, batch in batches:
             if batch:
-                sink.arrived(batch)
+                self._call(sink.arrived, batch)
         for each in news:
-            each()
+            self._call(each)
         if died is not None and not self._gone.is_set():
             self._bury()
+
+    def _call(self, callback: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            callback(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - reported below, as a loop does for callbacks
+            # The contract forbids it; whoever does it anyway must not deafen the others.
+            context = {"message": "A callback of a memory link raised.", "exception": error}
+            self.loop.call_exception_handler(context)
 
     def _answer(self, *, told: bool) -> None:
         answers, self._answers = self._answers, []
@@ -289,7 +299,7 @@ class MemoryLink:
             receipt.resolve(outcome if told else Outcome.UNKNOWN)
         if told:
             for message_id, why in bounces:
-                self._hear.bounced(message_id, why)
+                self._call(self._hear.bounced, message_id, why)
 
     def _promote(self) -> None:
         now = self.loop.time()
