@@ -183,8 +183,9 @@ def _help_section(section: SectionSpec, prefix: str) -> Iterator[str]:
             yield f"  {spec.flag}, --no-{spec.flag[2:]}"
         else:
             yield f"  {spec.flag} VALUE"
-        for paragraph in filter(None, (spec.help, _facts(spec), spec.variable(prefix))):
-            yield from _wrapped(paragraph, "      ")
+        for paragraph in (spec.help, _facts(spec), _farewell(spec), spec.variable(prefix)):
+            if paragraph:
+                yield from _wrapped(paragraph, "      ")
 
 
 def _facts(spec: OptionSpec) -> str:
@@ -198,11 +199,12 @@ def _facts(spec: OptionSpec) -> str:
     if spec.was:
         facts.append(f"was {', '.join(f'[{section}] {name}' for section, name in spec.was)}")
     text = "; ".join(facts)
-    text = f"{text[0].upper()}{text[1:]}."
-    if spec.deprecated:
-        since = f" since {spec.since}" if spec.since else ""
-        text += f" Deprecated{since}: {spec.deprecated}"
-    return text
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _farewell(spec: OptionSpec) -> str:
+    since = f" since {spec.since}" if spec.since else ""
+    return f"Deprecated{since}: {spec.deprecated}" if spec.deprecated else ""
 
 
 def _wrapped(text: str, indent: str) -> Iterator[str]:
