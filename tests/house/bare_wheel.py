@@ -1,7 +1,7 @@
 """Builds the wheel, installs it without extras in a fresh environment and imports every module.
 
-Modules that are an extra's own may ask for that extra's library, and for nothing else. Knows
-nothing of what the modules do.
+The demo must run there too, from the example that the wheel carries. Modules that are an extra's
+own may ask for that extra's library, and for nothing else. Knows nothing of what the modules do.
 """
 
 import shutil
@@ -32,11 +32,12 @@ for found in pkgutil.walk_packages(bedplate.__path__, "bedplate.", onerror=faile
         room = ".".join(found.name.split(".")[:2])
         if found.name == room or error.name not in EXTRAS.get(room, "").split():
             raise
-        waiting.append(f"{found.name} ({error.name})")
+        waiting.append((found.name, error.name))
 for library in ("click", "rich", "pytest", "anyio"):
     assert library not in sys.modules, f"{library} is installed in the bare environment"
-print(f"bedplate {bedplate.__version__}: {done} modules import bare; waiting for an extra:",
-      ", ".join(waiting) or "none")
+libraries = sorted({library for _, library in waiting})
+print(f"bedplate {bedplate.__version__}: {done} modules import without extras;",
+      f"{len(waiting)} ask for {' or '.join(libraries)}")
 """
 
 
@@ -68,6 +69,7 @@ def main() -> None:
         run(sys.executable, "-m", "venv", "--without-pip", folder / "bare")
         python = folder / "bare" / "bin" / "python"
         install(python, wheel)
+        run(python, "-I", "-W", "error", "-c", "import sys, bedplate.demo as d; sys.exit(d.main())")
         print(run(python, "-I", "-W", "error", "-c", IMPORT_ALL).strip())
 
 
