@@ -134,6 +134,7 @@ def _rebuild(
     kind: "type[BedplateError]", args: "tuple[object, ...]", state: "dict[str, object]"
 ) -> BedplateError:
     error = kind.__new__(kind, *args)
+    error.args = args  # OSError, behind TimeoutError, leaves them to __init__
     error.__dict__.update(state)
     return error
 
