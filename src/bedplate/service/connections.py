@@ -1,0 +1,91 @@
+"""The transports of a service: which sections make them, and how health sees them."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import cast
+
+from bedplate import health
+from bedplate._floor import plugins
+from bedplate.config import Config, Url
+from bedplate.errors import SectionAbsent
+from bedplate.messaging import Transport
+from bedplate.messaging.driver import Driver
+from bedplate.messaging.url import TransportUrl
+from bedplate.service.options import NotifyTransport, RpcTransport, ServiceOptions
+
+__all__ = ["Connections"]
+
+_PERIOD = 1.0
+_RPC, _NOTIFY = "transport.rpc", "transport.notify"
+
+
+class Connections:
+    """The transports that the configuration asks for. Made by ``open``, within a stack."""
+
+    def __init__(self) -> None:
+        self._rpc: Transport | None = None
+        self._notify: Transport | None = None
+
+    @classmethod
+    async def open(cls, stack: AsyncExitStack, config: Config) -> "Connections":
+        """Connect ``[transport.rpc]`` and ``[transport.notify]``, where they are configured.
+
+        Raises `PluginNotFound`, `InvalidConfig` and whatever keeps a transport from connecting
+        within ``start_timeout``.
+        """
+        connections = cls()
+        calls, notifications = config.get(RpcTransport), config.get(NotifyTransport)
+        if calls is not None:
+            connections._rpc = await _connect(stack, config, _RPC, calls.url)
+        if notifications is not None:
+            connections._notify = await _connect(stack, config, _NOTIFY, notifications.url)
+        return connections
+
+    def watch(self, board: health.Board) -> None:
+        """Let readiness depend on the transports from now on."""
+        for transport in (self._rpc, self._notify):
+            if transport is not None:
+                board.add(transport.name, _check_of(transport), period=_PERIOD)
+
+    @property
+    def rpc(self) -> Transport:
+        """The transport for calls. Raises `SectionAbsent`."""
+        if self._rpc is None:
+            raise SectionAbsent(section=_RPC)
+        return self._rpc
+
+    @property
+    def notify(self) -> Transport:
+        """The transport for notifications, by default the one for calls. Raises `SectionAbsent`."""
+        return self.rpc if self._notify is None else self._notify
+
+
+async def _connect(stack: AsyncExitStack, config: Config, name: str, url: Url) -> Transport:
+    found = plugins.load("bedplate.drivers", url.scheme)
+    driver = cast("Driver", found() if isinstance(found, type) else found)
+    return await stack.enter_async_context(
+        Transport.connect(
+            TransportUrl(url),
+            driver=driver,
+            options=config.named(driver.options, name),
+            timeout=config[ServiceOptions].start_timeout,
+            name=name,
+        )
+    )
+
+
+def _check_of(transport: Transport) -> Callable[[], Awaitable[health.Answer]]:
+    async def check() -> health.Answer:
+        known = transport.statistics()
+        down = [line for line in known.lines if not line.up]
+        if down:
+            names = ", ".join(line.name for line in down)
+            return health.fail(f"not connected ({names})", down[0].why)
+        deaf = [consumer.address for consumer in known.consumers if not consumer.live]
+        if deaf:
+            return health.fail("connected, but not receiving", ", ".join(deaf))
+        if known.flow:
+            return health.warn("the broker takes no messages for now", "; ".join(known.flow))
+        return None
+
+    return check

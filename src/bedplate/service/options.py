@@ -1,0 +1,39 @@
+"""The sections every service has. Declarations only."""
+
+from bedplate.config import Duration, Section, Url, option
+
+__all__ = ["NotifyTransport", "RpcTransport", "ServiceOptions"]
+
+
+class ServiceOptions(Section, name="service"):
+    """How this process is called, and how it starts and stops."""
+
+    instance: str = option(
+        default="",
+        help="Name of this instance among its equals, used as server name and publisher; "
+        "the machine's host name when empty.",
+    )
+    start_timeout: Duration = option(
+        default=60.0, min=0, help="Seconds in which all transports must be connected."
+    )
+    stop_timeout: Duration = option(
+        default=30.0, min=0, help="Seconds in which requests under way may end after a stop."
+    )
+    drain_delay: Duration = option(
+        default=0.0,
+        min=0,
+        help="Seconds between readiness turning false and the end of serving, so that a load "
+        "balancer can notice.",
+    )
+
+
+class RpcTransport(Section, name="transport.rpc", optional=True):
+    """Where calls travel. The driver of the URL's scheme declares further options here."""
+
+    url: Url = option(help="Transport URL, such as rabbit://user:password@host:5672/vhost.")
+
+
+class NotifyTransport(Section, name="transport.notify", optional=True):
+    """Where notifications travel; the same way as calls when this section is absent."""
+
+    url: Url = option(help="Transport URL of the notifications' broker.")
