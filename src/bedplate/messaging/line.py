@@ -216,7 +216,8 @@ class Line:
             ears = _Ears(self, asyncio.get_running_loop().create_future())
             error = await self._connect(ears)
             if error is None:
-                error = await ears.ended
+                # Shielded: when the line is closed this wait is cancelled, the news is not.
+                error = await asyncio.shield(ears.ended)
                 wait = self._recovery.lost(self.route.clock.now(), random.random())  # noqa: S311 - jitter
             else:
                 wait = self._after_failure(error)
