@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 
-__all__ = ["Crew", "Done"]
+__all__ = ["Crew", "Done", "in_crew"]
 
 Done = Callable[[object, BaseException | None], None]
 """What is called on the loop with the result or the error of a function."""
@@ -79,6 +79,15 @@ class Crew:
             done(result, None)
 
 
+class _Worker(threading.Thread):
+    """A thread of a crew; the loop's clock is held for what it does."""
+
+
+def in_crew() -> bool:
+    """Whether the calling thread belongs to a crew."""
+    return isinstance(threading.current_thread(), _Worker)
+
+
 class _Threads:
     """Daemon threads, started when there is work for them, each taking one job at a time."""
 
@@ -99,9 +108,8 @@ class _Threads:
     ) -> None:
         if self._count < wanted:
             self._count += 1
-            threading.Thread(
-                target=self._work, name=f"{self._name}-{self._count}", daemon=True
-            ).start()
+            name = f"{self._name}-{self._count}"
+            _Worker(target=self._work, name=name, daemon=True).start()
         self._began()
         self._jobs.put((variables, function, done))
 

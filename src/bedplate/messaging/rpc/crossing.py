@@ -14,6 +14,7 @@ from contextvars import copy_context
 from typing import TypeVar
 
 from bedplate.errors import Forked, PortalStalled, TransportClosed, WouldDeadlock
+from bedplate.messaging.crew import in_crew
 
 __all__ = ["Crossing"]
 
@@ -30,10 +31,9 @@ class Crossing:
         self._pid = os.getpid()
         self._waiting: deque[Callable[[], None]] = deque()
         self._woken = False
-        # A loop that turns its own clock holds it while threads work, but not while they wait.
-        nothing: Callable[[], None] = lambda: None  # noqa: E731 - a default for two names
-        self._began: Callable[[], None] = getattr(loop, "thread_started", nothing)
-        self._over: Callable[[], None] = getattr(loop, "thread_ended", nothing)
+        # A loop that turns its own clock holds it while a crew works, but not while it waits here.
+        self._began: Callable[[], None] | None = getattr(loop, "thread_started", None)
+        self._over: Callable[[], None] | None = getattr(loop, "thread_ended", None)
 
     def wait(
         self, make: Callable[[], Coroutine[object, object, T]], timeout: float, what: str
@@ -51,32 +51,40 @@ class Crossing:
         result: Future[T] = Future()
         variables = copy_context()
         tasks: list[asyncio.Task[T]] = []
+        began = self._began if in_crew() else None
 
         def begin() -> None:
             task = self._loop.create_task(make(), context=variables)
             tasks.append(task)
-            task.add_done_callback(lambda done: self._hand_back(done, result))
+            task.add_done_callback(lambda done: _hand_back(done, result, began))
 
         try:
             self._post(begin)
         except RuntimeError:
             raise TransportClosed(what=what) from None
-        self._over()
+        if began is not None and self._over is not None:
+            self._over()
         try:
             return result.result(timeout + _GRACE)
         except FutureTimeout:
             if result.done():
                 raise  # the coroutine's own
-            self._give_up(tasks, result)
+            self._give_up(tasks, result, began)
             raise PortalStalled(seconds=timeout) from None
         except (KeyboardInterrupt, SystemExit):
-            self._give_up(tasks, result)
+            self._give_up(tasks, result, began)
             raise
 
-    def _give_up(self, tasks: list[asyncio.Task[T]], result: "Future[T]") -> None:
+    def _give_up(
+        self,
+        tasks: list[asyncio.Task[T]],
+        result: "Future[T]",
+        began: Callable[[], None] | None,
+    ) -> None:
         if not result.cancel():
             return  # it came in this very moment, and the clock is held again
-        self._began()
+        if began is not None:
+            began()
 
         def stop() -> None:
             for task in tasks:
@@ -86,19 +94,6 @@ class Crossing:
             self._post(stop)
         except RuntimeError:
             return  # the loop is closed, and the task with it
-
-    def _hand_back(self, task: "asyncio.Task[T]", result: "Future[T]") -> None:
-        if not result.set_running_or_notify_cancel():
-            if not task.cancelled():
-                task.exception()  # nobody waits for it any more
-            return
-        self._began()
-        if task.cancelled():
-            result.set_exception(TransportClosed(what="The event loop of a blocking call"))
-        elif (error := task.exception()) is not None:
-            result.set_exception(error)
-        else:
-            result.set_result(task.result())
 
     def _post(self, action: Callable[[], None]) -> None:
         self._waiting.append(action)
@@ -111,6 +106,23 @@ class Crossing:
         self._woken = False
         while self._waiting:
             self._waiting.popleft()()
+
+
+def _hand_back(
+    task: "asyncio.Task[T]", result: "Future[T]", began: Callable[[], None] | None
+) -> None:
+    if not result.set_running_or_notify_cancel():
+        if not task.cancelled():
+            task.exception()  # nobody waits for it any more
+        return
+    if began is not None:
+        began()
+    if task.cancelled():
+        result.set_exception(TransportClosed(what="The event loop of a blocking call"))
+    elif (error := task.exception()) is not None:
+        result.set_exception(error)
+    else:
+        result.set_result(task.result())
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

@@ -1,0 +1,366 @@
+"""Deadlines, heartbeats, ttl and lost links, on a clock that is turned."""
+
+import asyncio
+from typing import Literal
+
+import pytest
+
+from bedplate.errors import (
+    CallLost,
+    DeadlineExceeded,
+    NoSuchTarget,
+    RemoteError,
+    ReplyPathLost,
+    RequestExpired,
+    TransportClosed,
+)
+from bedplate.messaging import Transport, rpc
+from bedplate.messaging.drivers.memory import MemoryDriver
+from bedplate.messaging.types import Outbound
+from bedplate.testing.faulty import Faults, faulty
+
+
+class Slow:
+    """Takes as long as it is told, and counts."""
+
+    def __init__(self) -> None:
+        self.ran = 0
+        self.cancelled = 0
+
+    async def sleep(self, seconds: float) -> str:
+        self.ran += 1
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return "slept"
+
+    async def steps(self, ctx: rpc.Context, count: int) -> int:
+        for n in range(count):
+            await ctx.progress({"step": n})
+            await asyncio.sleep(1)
+        return count
+
+    def steps_in_a_thread(self, ctx: rpc.Context, count: int) -> int:
+        for n in range(count):
+            ctx.report(n)
+        return count
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def ends_at(seconds: float, call: object, error: type[Exception]) -> Exception:
+    """Await a call that must fail so, exactly then."""
+    start = now()
+    with pytest.raises(error) as raised:
+        await call  # type: ignore[misc]  # any awaitable
+    assert now() - start == pytest.approx(seconds, abs=1e-6)
+    return raised.value
+
+
+async def test_a_call_ends_at_its_deadline(here: Transport, there: Transport) -> None:
+    """A slow handler does not keep its caller longer than the timeout; its reply is late."""
+    async with rpc.serve(there, Slow(), topic="slow") as server:
+        client = rpc.Client(here, topic="slow", timeout=3)
+        error = await ends_at(3.0, client.call("sleep", seconds=5), DeadlineExceeded)
+        assert "The call of sleep to slow did not end within 3 s (waiting for the reply)" in str(
+            error
+        )
+        await asyncio.sleep(3)
+        assert server.statistics().late_answers == 1
+    assert client.statistics.deadlines == 1
+
+
+@pytest.mark.parametrize("trouble", ["freeze", "cut", "refuse", "drop", "delay"])
+async def test_a_timeout_holds_whatever_the_link_does(
+    here: Transport,
+    there: Transport,
+    faults: Faults,
+    trouble: Literal["freeze", "cut", "refuse", "drop", "delay"],
+) -> None:
+    """timeout=3 is 3 seconds with the broker frozen, gone, refusing, deaf or slow."""
+    async with rpc.serve(there, Slow(), topic="slow"):
+        client = rpc.Client(here, topic="slow", timeout=3)
+        await client.call("sleep", seconds=0)
+        if trouble == "freeze":
+            faults.freeze()
+        elif trouble == "refuse":
+            faults.refuse()
+            faults.cut()
+        elif trouble == "drop":
+            faults.sending.drop()
+        elif trouble == "delay":
+            faults.arriving.delay(10)
+        call = client.call("sleep", seconds=0 if trouble == "delay" else 50)
+        if trouble == "cut":
+            asyncio.get_running_loop().call_later(2, faults.cut)
+            await ends_at(2.0, call, ReplyPathLost)
+        else:
+            await ends_at(3.0, call, DeadlineExceeded)
+
+
+async def test_a_timeout_covers_connecting(url: str, faults: Faults) -> None:
+    """The very first call keeps its deadline when the link is gone before it."""
+    async with Transport.connect(url, driver=faulty(MemoryDriver(), faults)) as here:
+        faults.refuse()
+        faults.cut()
+        await asyncio.sleep(0)
+        client = rpc.Client(here, topic="slow", timeout=3)
+        error = await ends_at(3.0, client.call("sleep"), DeadlineExceeded)
+        assert "(connecting)" in str(error)
+        await ends_at(3.0, client.cast("sleep"), DeadlineExceeded)
+
+
+async def test_a_lost_link_ends_calls_at_once_or_repeats_them(
+    here: Transport, there: Transport, faults: Faults
+) -> None:
+    """Without repeats the caller hears at once; with them the call is answered over a new link."""
+    service = Slow()
+    async with rpc.serve(there, service, topic="slow") as server:
+        client = rpc.Client(here, topic="slow", timeout=60)
+        plain = asyncio.ensure_future(client.call("sleep", seconds=5))
+        again = asyncio.ensure_future(client.with_(repeats=True).call("sleep", seconds=5))
+        await asyncio.sleep(1)
+        faults.cut()
+        await ends_at(0.0, plain, ReplyPathLost)
+        assert await again == "slept"
+        assert service.ran == 2, "a repeat of what still runs is not run again"
+        assert server.statistics().repeated == 1
+
+
+async def test_calls_made_while_the_link_is_down_wait_for_it(
+    here: Transport, there: Transport, faults: Faults
+) -> None:
+    """A call begun without a link is sent when there is one again."""
+    async with rpc.serve(there, Slow(), topic="slow"):
+        client = rpc.Client(here, topic="slow", timeout=30)
+        await client.call("sleep", seconds=0)
+        faults.refuse()
+        faults.cut()
+        asyncio.get_running_loop().call_later(4, faults.accept)
+        assert await client.call("sleep", seconds=1) == "slept"
+
+
+async def test_a_silent_server_is_lost(here: Transport, there: Transport, faults: Faults) -> None:
+    """Beats keep a long call alive; when they end, the call is lost after the heartbeat."""
+    async with rpc.serve(there, Slow(), topic="slow", drain=0):
+        client = rpc.Client(here, topic="slow", timeout=600, heartbeat=3)
+        assert await client.call("sleep", seconds=500) == "slept"
+        asyncio.get_running_loop().call_later(10.5, faults.arriving.drop)
+        error = await ends_at(13.0, client.call("sleep", seconds=500), CallLost)
+        assert isinstance(error, CallLost)
+        assert error.silence == pytest.approx(3.0)
+    assert client.statistics.lost == 1
+
+
+async def test_waiting_requests_beat_too(here: Transport, there: Transport) -> None:
+    """A request that waits for a worker is alive, and says that it is queued."""
+    async with rpc.serve(there, Slow(), topic="slow", workers=1) as server:
+        client = rpc.Client(here, topic="slow", timeout=600, heartbeat=1)
+        first = asyncio.ensure_future(client.call("sleep", seconds=60))
+        await asyncio.sleep(0.1)
+        second = asyncio.ensure_future(client.call("sleep", seconds=60))
+        await asyncio.sleep(30)
+        assert server.statistics().waiting == 1
+        assert await first == await second == "slept"
+
+
+async def test_the_deadline_is_never_extended_by_beats(here: Transport, there: Transport) -> None:
+    """A call that beats for ever ends at its timeout all the same."""
+    async with rpc.serve(there, Slow(), topic="slow", drain=0):
+        client = rpc.Client(here, topic="slow", timeout=20, heartbeat=1)
+        await ends_at(20.0, client.call("sleep", seconds=500), DeadlineExceeded)
+
+
+async def test_progress_reaches_the_caller(here: Transport, there: Transport) -> None:
+    """What a handler reports is heard while it runs, from async and plain handlers."""
+    heard: list[object] = []
+    async with rpc.serve(there, Slow(), topic="slow"):
+        client = rpc.Client(here, topic="slow", heartbeat=30, on_progress=heard.append)
+        assert await client.call("steps", count=3) == 3
+        assert heard == [{"step": 0}, {"step": 1}, {"step": 2}]
+        assert await client.call("steps_in_a_thread", count=2) == 2
+        assert heard[3:] == [0, 1]
+
+
+async def test_nested_calls_inherit_the_budget(here: Transport, there: Transport) -> None:
+    """A handler's own calls end when its caller stops waiting, whatever timeout they ask for."""
+
+    class Relay:
+        async def relay(self, ctx: rpc.Context) -> list[object]:
+            start = now()
+            client = rpc.Client(there, topic="slow", timeout=60)
+            await asyncio.sleep(1)
+            try:
+                await client.call("sleep", seconds=50)
+            except DeadlineExceeded as error:
+                ended.append((now() - start, error.timeout, ctx.remaining()))
+            try:
+                await client.call("sleep", seconds=50)
+            except DeadlineExceeded as error:
+                ended.append(error.stage)
+            return []
+
+    ended: list[object] = []
+    async with (
+        rpc.serve(there, Slow(), topic="slow", drain=0),
+        rpc.serve(there, Relay(), topic="relay"),
+    ):
+        client = rpc.Client(here, topic="relay", timeout=4)
+        await ends_at(4.0, client.call("relay"), DeadlineExceeded)
+        await asyncio.sleep(1)
+    assert ended == [
+        (pytest.approx(4.0), pytest.approx(3.0), 0.0),
+        "the request it belongs to has no time left",
+    ]
+
+
+async def test_expired_requests_never_run(here: Transport, there: Transport) -> None:
+    """A request whose ttl ends while it waits for a worker is not run, and its caller told."""
+    service = Slow()
+    async with rpc.serve(there, service, topic="slow", workers=1) as server:
+        client = rpc.Client(here, topic="slow", timeout=60)
+        first = asyncio.ensure_future(client.call("sleep", seconds=10))
+        await asyncio.sleep(1)
+        await client.with_(ttl=2).cast("sleep", seconds=1)
+        expired = client.with_(ttl=2).call("sleep", seconds=1)
+        error = await ends_at(9.0, expired, RequestExpired)
+        assert "waited too long" in str(error)
+        assert await first == "slept"
+        assert service.ran == 1
+        assert server.statistics().expired == 2
+
+
+async def test_a_ttl_does_not_shorten_the_budget(here: Transport, there: Transport) -> None:
+    """A ttl bounds the beginning only: a handler that began has the whole timeout."""
+
+    class Budget:
+        async def left(self, ctx: rpc.Context) -> float | None:
+            return ctx.remaining()
+
+    async with rpc.serve(there, Budget(), topic="b"):
+        client = rpc.Client(here, topic="b", timeout=60, ttl=5)
+        assert await client.call("left") == pytest.approx(60)
+
+
+async def test_cancelling_a_call_cancels_the_handler(here: Transport, there: Transport) -> None:
+    """Cancelling reaches a running handler, a waiting request, and one addressed by name."""
+    service = Slow()
+    async with rpc.serve(there, service, topic="slow", workers=1, server="a") as server:
+        client = rpc.Client(here, topic="slow", timeout=60)
+        for target in (client, client.with_(server="a")):
+            running = asyncio.ensure_future(target.call("sleep", seconds=50))
+            await asyncio.sleep(1)
+            waiting = asyncio.ensure_future(target.call("sleep", seconds=50))
+            await asyncio.sleep(1)
+            for call in (waiting, running):
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+            await asyncio.sleep(1)
+        assert service.ran == service.cancelled == 2
+        assert server.statistics().cancelled == 4
+        assert server.statistics().running == server.statistics().waiting == 0
+        assert await client.call("sleep", seconds=0) == "slept", "the worker is free again"
+    assert client.statistics.cancelled == 4
+
+
+async def test_a_cancel_that_overtakes_its_request(
+    here: Transport, there: Transport, faults: Faults
+) -> None:
+    """A request that arrives after its cancellation is not run."""
+
+    def is_call(message: Outbound) -> bool:
+        return message.kind == "call"
+
+    service = Slow()
+    async with rpc.serve(there, service, topic="slow") as server:
+        faults.sending.delay(2, where=is_call)
+        call = asyncio.ensure_future(rpc.Client(here, topic="slow").call("sleep", seconds=1))
+        await asyncio.sleep(0.1)
+        call.cancel()
+        await asyncio.sleep(5)
+        assert server.statistics().cancelled == 1
+    assert service.ran == 0
+
+
+async def test_closing_a_client_ends_its_calls(here: Transport, there: Transport) -> None:
+    """What is open ends with TransportClosed when the client or its transport is closed."""
+    async with rpc.serve(there, Slow(), topic="slow", drain=0):
+        client = rpc.Client(here, topic="slow", timeout=60)
+        call = asyncio.ensure_future(client.call("sleep", seconds=50))
+        await asyncio.sleep(1)
+        await client.aclose()
+        with pytest.raises(TransportClosed):
+            await call
+        other = rpc.Client(here, topic="slow", timeout=60)
+        call = asyncio.ensure_future(other.call("sleep", seconds=50))
+        await asyncio.sleep(1)
+        await here.aclose()
+        with pytest.raises(TransportClosed):
+            await call
+
+
+async def test_a_stopping_server_lets_work_end_and_returns_the_rest(
+    here: Transport, there: Transport
+) -> None:
+    """In-flight calls are answered within the drain; waiting ones go to another server."""
+    first, second = Slow(), Slow()
+    client = rpc.Client(here, topic="slow", timeout=60)
+    async with rpc.serve(there, first, topic="slow", workers=1) as server:
+        running = asyncio.ensure_future(client.call("sleep", seconds=5))
+        await asyncio.sleep(1)
+        waiting = asyncio.ensure_future(client.call("sleep", seconds=5))
+        await asyncio.sleep(1)
+    assert await running == "slept"
+    assert server.statistics().returned == 1
+    async with rpc.serve(there, second, topic="slow"):
+        assert await waiting == "slept"
+    assert (first.ran, second.ran) == (1, 1)
+
+
+async def test_what_outlives_the_drain_is_cancelled_and_answered(
+    here: Transport, there: Transport
+) -> None:
+    """A handler that does not end in time is cancelled, and its caller told at once."""
+    service = Slow()
+    client = rpc.Client(here, topic="slow", timeout=60)
+    start = now()
+    async with rpc.serve(there, service, topic="slow", drain=2):
+        call = asyncio.ensure_future(client.call("sleep", seconds=50))
+        await asyncio.sleep(1)
+    with pytest.raises(RemoteError, match="The server stopped before") as error:
+        await call
+    assert error.value.code == "server-stopped"
+    assert now() - start == pytest.approx(3.0)
+    assert service.cancelled == 1
+
+
+async def test_at_least_once_survives_a_server_that_stops(
+    here: Transport, there: Transport
+) -> None:
+    """With ack="done" what was cut short runs again elsewhere, and that answer counts."""
+    first, second = Slow(), Slow()
+    client = rpc.Client(here, topic="slow", timeout=60)
+    async with rpc.serve(there, first, topic="slow", ack="done", drain=0):
+        call = asyncio.ensure_future(client.call("sleep", seconds=5))
+        await asyncio.sleep(1)
+    async with rpc.serve(there, second, topic="slow", ack="done"):
+        assert await call == "slept"
+    assert (first.cancelled, second.ran) == (1, 1)
+
+
+async def test_a_look_does_not_take_a_draining_server_for_nobody(
+    here: Transport, there: Transport
+) -> None:
+    """A server that took the request and takes no more is still somebody."""
+    client = rpc.Client(here, topic="slow", timeout=60)
+    async with rpc.serve(there, Slow(), topic="slow"):
+        call = asyncio.ensure_future(client.call("sleep", seconds=5))
+        await asyncio.sleep(0.1)
+    assert await call == "slept"
+    with pytest.raises(NoSuchTarget):
+        await client.call("sleep", seconds=5)
