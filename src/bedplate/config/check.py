@@ -18,6 +18,7 @@ __all__ = [
     "Converted",
     "by_hand",
     "convert",
+    "flags_of_secrets",
     "nearest",
     "unknown_options",
     "unknown_sections",
@@ -129,6 +130,27 @@ def unknown_sections(
         for raw in raws
     ]
     return tuple(findings)
+
+
+def flags_of_secrets(
+    findings: Iterable[Finding], schema: Schema, prefix: str
+) -> tuple[Finding, ...]:
+    """Tell who gave a secret as a flag, of which there is none, how to give it instead."""
+    secrets = {f"--{spec.key.replace('_', '-')}": spec for spec in schema if spec.secret}
+    told = []
+    for finding in findings:
+        spec = secrets.get(finding.place)
+        if spec is None or finding.code != "unknown-option":
+            told.append(finding)
+            continue
+        message = (
+            f"has no flag, because a list of processes would show the secret: set the environment "
+            f"variable {spec.variable(prefix)}, or write it in a configuration file."
+        )
+        told.append(
+            _about(spec, Origin("command line", finding.place), "error", finding.code, message)
+        )
+    return tuple(told)
 
 
 def nearest(word: str, names: Iterable[str]) -> str | None:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
 from bedplate.config import render
-from bedplate.config.check import nearest
+from bedplate.config.check import flags_of_secrets, nearest
 from bedplate.config.merge import Pins
 from bedplate.config.option import Section, SectionType, construct
 from bedplate.config.schema import Schema, describe, fold, split_key
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Changes", "Config", "Snapshot"]
 
 S = TypeVar("S", bound=Section)
-Key = type[Section] | tuple[type[Section], str]
-Path = str | os.PathLike[str]
+_Key = type[Section] | tuple[type[Section], str]
+_Path = str | os.PathLike[str]
 
 
 class Changes(NamedTuple):
@@ -49,7 +49,7 @@ class Changes(NamedTuple):
         return bool(self.changed)
 
 
-class _Sections(dict[Key, Section]):
+class _Sections(dict[_Key, Section]):
     """The instances of one generation, made when they are first asked for.
 
     Held by `Config` directly, so that an ask is one look-up, and a reload swaps one reference.
@@ -61,18 +61,19 @@ class _Sections(dict[Key, Section]):
         super().__init__()
         self.snapshot = snapshot
 
-    def __missing__(self, key: Key) -> Section:
+    def __missing__(self, key: _Key) -> Section:
         return self.snapshot._resolve(key)  # noqa: SLF001 - one module
 
 
 class _Known:
     """What all generations of a configuration share: the schema as far as it is known by now."""
 
-    __slots__ = ("lock", "program", "reloading", "rules", "schema")
+    __slots__ = ("lock", "program", "reloader", "reloading", "rules", "schema")
 
     def __init__(self, schema: Schema, program: str, rules: Rules) -> None:
         self.schema, self.program, self.rules = schema, program, rules
         self.lock, self.reloading = threading.RLock(), threading.Lock()
+        self.reloader = 0  # the thread that reloads
 
     def adding(self, cls: type[Section], name: str | None) -> Schema:
         """Make a section known, and return the schema that has it."""
@@ -187,7 +188,7 @@ class Snapshot:
         value = settled.values[spec.section][spec.name]
         return render.explain(spec, raws, value, self._known.rules.prefix)
 
-    def _resolve(self, key: Key) -> Section:
+    def _resolve(self, key: _Key) -> Section:
         cls, name = key if isinstance(key, tuple) else (key, None)
         if not isinstance(cls, SectionType):
             raise TypeError(f"ask with the class of a section, config[Api], not with {key!r}")
@@ -248,7 +249,7 @@ class Config:
         program: str,
         argv: Sequence[str] | None = None,
         environ: Mapping[str, str] | None = None,
-        files: Iterable[Path] | None = None,
+        files: Iterable[str | os.PathLike[str]] | None = None,
         sources: "Iterable[Source]" = (),
         overrides: Mapping[str, Mapping[str, object]] | None = None,
         defaults: Mapping[str, Mapping[str, object]] | None = None,
@@ -275,6 +276,8 @@ class Config:
         """
         from bedplate.config.sources.arguments import split
 
+        if not program or isinstance(files, str | os.PathLike):
+            raise TypeError("program is a name that is not empty, files a list of paths")
         classes = tuple(sections)
         schema = Schema.of(classes)
         prefix = fold(program if env_prefix is None else env_prefix)
@@ -284,7 +287,7 @@ class Config:
             text = render.help_text(schema, program, prefix) if given.help else _version(program)
             sys.stdout.write(text)
             raise SystemExit(0)
-        places: Iterable[tuple[str, Path]] = given.paths
+        places: Iterable[tuple[str, _Path]] = given.paths
         if not given.paths:
             places = _search(program) if files is None else (("", path) for path in files)
         layers = _layers(
@@ -299,6 +302,7 @@ class Config:
         )
         known = _Known(schema, program, Rules(prefix, unknown, sealed=False))
         trees, mistakes = layers.read()
+        mistakes = flags_of_secrets(mistakes, schema, prefix)
         settled = settle(trees, schema, known.rules, mistakes=mistakes)
         snapshot = Snapshot(known, trees, settled, 1, {})
         for each in classes:
@@ -376,20 +380,32 @@ class Config:
         Raises `ReloadRefused`, from its cause, when a source cannot be read or anything is wrong;
         the old values stay then.
         """
-        with self._known.reloading:
+        known = self._known
+        if known.reloader == threading.get_ident():
+            # A signal handler, or a source, inside a reload of this very thread: it would wait
+            # for itself.
+            raise ReloadRefused(why="a reload is under way in this thread.")
+        with known.reloading:
+            known.reloader = threading.get_ident()
             try:
-                trees, mistakes = self._layers.read(anew=True)
-                with self._known.lock:
-                    old = self._held.snapshot
-                    new = old._next(trees, mistakes)  # noqa: SLF001 - one module
-                    changed = changes(old._settled, new._settled)  # noqa: SLF001 - one module
-                    self._held = new._held  # noqa: SLF001 - one module
+                old, new = self._reload()
             except BedplateError as error:
                 raise ReloadRefused(why=str(error)) from error
             except Exception as error:
                 # Its text is unknown to us and may hold what must not be seen.
                 raise ReloadRefused(why=f"a source raised {type(error).__name__}") from error
+            finally:
+                known.reloader = 0
+        changed = changes(old._settled, new._settled)  # noqa: SLF001 - one module
         return Changes(new.generation, changed, new.findings)
+
+    def _reload(self) -> tuple[Snapshot, Snapshot]:
+        trees, mistakes = self._layers.read(anew=True)
+        with self._known.lock:
+            old = self._held.snapshot
+            new = old._next(trees, mistakes)  # noqa: SLF001 - one module
+            self._held = new._held  # noqa: SLF001 - one module
+        return old, new
 
     def __repr__(self) -> str:
         program, snapshot = self._known.program, self._held.snapshot
@@ -402,7 +418,7 @@ def _layers(
     prefix: str,
     argv: tuple[str, ...],
     environ: Mapping[str, str],
-    places: Iterable[tuple[str, Path]],
+    places: Iterable[tuple[str, _Path]],
     sources: "tuple[Source, ...]",
     overrides: Mapping[str, Mapping[str, object]],
     defaults: Mapping[str, Mapping[str, object]],
@@ -422,14 +438,14 @@ def _layers(
     )
 
 
-def _place(kind: str, path: Path) -> "File | Directory":
+def _place(kind: str, path: _Path) -> "File | Directory":
     from bedplate.config.sources.files import Directory, File
 
     is_directory = kind == "dir" or (not kind and os.path.isdir(path))  # noqa: PTH112 - no pathlib here
     return Directory(path) if is_directory else File(path)
 
 
-def _search(program: str) -> Iterator[tuple[str, Path]]:
+def _search(program: str) -> Iterator[tuple[str, _Path]]:
     from bedplate.config.sources.files import Directory, search
 
     for found in search(program):

@@ -32,6 +32,7 @@ __all__ = ["REQUIRED", "Declared", "Required", "Section", "SectionType", "constr
 T = TypeVar("T")
 S = TypeVar("S", bound="Section")
 
+_TAKEN = ("section_name", "section_optional", "section_options", "section_described")
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -155,7 +156,7 @@ def _refuse_body(
             raise SchemaError(
                 where=f"{class_name}.{name}", why="an option's name cannot begin with '_'"
             )
-        if name in ("section_name", "section_optional", "section_options"):
+        if name in _TAKEN:
             raise SchemaError(where=f"{class_name}.{name}", why="this name is taken by the class")
     for name in rest:
         if name in inherited:
@@ -174,6 +175,7 @@ class SectionType(type):
     section_name: str
     section_optional: bool
     section_options: Mapping[str, Declared]
+    section_described: dict[str, object]
 
     def __new__(
         mcs,
@@ -199,6 +201,7 @@ class SectionType(type):
         cls.section_name = name if name is not None else _snake(class_name)
         cls.section_optional = optional
         cls.section_options = MappingProxyType(inherited | options)
+        cls.section_described = {}  # filled by the schema, by section name: it is asked for often
         return cls
 
     def __repr__(cls) -> str:

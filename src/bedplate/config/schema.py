@@ -189,9 +189,9 @@ def describe(cls: SectionType, name: str | None = None) -> SectionSpec:
     Raises `SchemaError`, naming class and option, for a declaration that makes no sense.
     """
     section = cls.section_name if name is None else name
-    known = cls.__dict__.get("_described")
-    if known is not None and known.name == section:
-        return known  # type: ignore[no-any-return]  # written five lines below
+    known = cls.section_described.get(section)
+    if isinstance(known, SectionSpec):
+        return known
     if not _SECTION_NAME.fullmatch(section) or "__" in fold(section):
         why = f"{section!r} is no name for a section: letters, digits and single signs of '_.-'"
         raise SchemaError(where=cls.__qualname__, why=why)
@@ -205,8 +205,7 @@ def describe(cls: SectionType, name: str | None = None) -> SectionSpec:
         for option, declared in cls.section_options.items()
     }
     spec = SectionSpec(section, _doc(cls), cls.section_optional, MappingProxyType(options))
-    if name is None:
-        cls._described = spec  # type: ignore[attr-defined]  # the class remembers its description
+    cls.section_described[section] = spec
     return spec
 
 

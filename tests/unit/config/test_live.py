@@ -193,6 +193,12 @@ def test_a_file_that_cannot_be_read_is_an_error_by_name(tmp_path: Path) -> None:
         load(files=(f"{tmp_path}/none.conf",))
 
 
+def test_one_path_in_place_of_a_list_is_refused() -> None:
+    """A text is a list of letters, and none of them the file that was meant."""
+    with pytest.raises(TypeError, match="files a list of paths"):
+        Config.load([Api], program="inventory", argv=(), environ={}, files="inventory.conf")
+
+
 def test_files_on_the_command_line_are_read_in_their_order(tmp_path: Path) -> None:
     """``--config-file`` and ``--config-dir`` replace the given files; later beats earlier."""
     one, two = Writer(tmp_path / "1.conf"), Writer(tmp_path / "2.conf")
@@ -548,6 +554,29 @@ def test_what_a_source_raises_is_not_repeated() -> None:
     assert CANARY not in str(caught.value)
 
 
+def test_a_reload_inside_a_reload_is_refused() -> None:
+    """A reload asked for by a signal handler in the middle of one does not wait for itself."""
+    config: list[Config] = []
+
+    class Eager:
+        name = "eager"
+
+        def load(self) -> Tree:
+            return Tree()
+
+        def next_refresh(self, now: float) -> None:
+            del now
+
+        def refresh(self) -> Tree:
+            with pytest.raises(ReloadRefused, match="under way in this thread"):
+                config[0].reload()
+            return Tree()
+
+    config.append(Config.load([Api], program="x", argv=(), environ={}, files=(), sources=[Eager()]))
+    assert config[0].reload().generation == 2
+    assert config[0].reload().generation == 3
+
+
 def test_late_sections_are_reloaded_too(write: Writer) -> None:
     """A section that came late, or under another name, follows a reload as any other."""
     config = load(files=(write("[pool]\nsize = 1\n[other]\nsize = 1\n"),))
@@ -599,6 +628,10 @@ def test_a_secret_has_no_flag() -> None:
     """A secret cannot be given on the command line, and the attempt does not repeat it."""
     (finding,) = problems(argv=("--api.password", CANARY))
     assert CANARY not in repr(finding)
+    assert finding.message == (
+        "[api] password has no flag, because a list of processes would show the secret: "
+        "set the environment variable INVENTORY_API__PASSWORD, or write it in a configuration file."
+    )
 
 
 def test_a_secret_is_nowhere_to_be_seen(write: Writer) -> None:

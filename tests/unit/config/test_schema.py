@@ -64,6 +64,7 @@ def test_the_same_class_is_described_under_another_name() -> None:
     assert section.name == "api.second"
     assert section.options["database"].was == (("api.second", "db"),)
     assert describe(Api).name == "api"
+    assert describe(Api, "api.second") is section
 
 
 def test_names_in_every_source_are_generated() -> None:
