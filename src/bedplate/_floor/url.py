@@ -58,6 +58,8 @@ class Url:
     path: str
     query: tuple[tuple[str, str], ...]
     fragment: str
+    _masked: str
+    _text: str
 
     def __init__(self, text: str) -> None:
         match = _SHAPE.fullmatch(text)
@@ -81,8 +83,7 @@ class Url:
 
     def reveal(self) -> str:
         """Return the URL as it was written, secrets included."""
-        text: str = self._text
-        return text
+        return self._text
 
     @property
     def host(self) -> str:
@@ -110,8 +111,7 @@ class Url:
         return hash(self._text)
 
     def __str__(self) -> str:
-        masked: str = self._masked
-        return masked
+        return self._masked
 
     def __repr__(self) -> str:
         return f"Url({self._masked!r})"
