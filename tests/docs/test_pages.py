@@ -59,6 +59,13 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_every_design_page_is_in_the_index() -> None:
+    """Whoever opens the design finds all of it from its first page."""
+    listed = LINK.findall((DESIGN / "README.md").read_text(encoding="utf-8"))
+    pages = {page.name for page in DESIGN.glob("*.md")} - {"README.md"}
+    assert pages - set(listed) == set()
+
+
 @pytest.mark.parametrize(
     ("expected", "printed", "same"),
     [
