@@ -417,9 +417,9 @@ class FrozenList(list[object]):
 class List:
     """``list[X]`` or ``tuple[X, ...]``: items between commas, spaces around them dropped.
 
-    An item that holds a comma stands in double quotes (a quote inside is doubled). Empty text is
-    an empty list, one comma at the end is dropped. In text a list is one value: the last one
-    written wins, as for every type.
+    An item that holds a comma or an odd quote stands in double quotes (a quote inside is doubled).
+    Empty text is an empty list, one comma at the end is dropped. In text a list is one value: the
+    last one written wins, as for every type.
     """
 
     __slots__ = ("item", "make")
@@ -434,7 +434,17 @@ class List:
 
     def parse(self, text: str) -> object:
         """Read items between commas."""
-        return self._each(_split_items(text), self.item.parse)
+        items: list[str] = []
+        for item in _split_items(text):
+            if item is None:
+                # Most likely a file took the outer pair of '"a,b", "c"' for quotes of the whole.
+                expected = (
+                    "closed where a double quote opens; a value that begins and ends with quotes "
+                    "loses them in a file, so put the whole in quotes once more"
+                )
+                raise Refused("wrong-type", expected, item=len(items) + 1)
+            items.append(item)
+        return self._each(items, self.item.parse)
 
     def accept(self, native: object) -> object:
         """Take a list or tuple; items that are text are read as text."""
@@ -641,19 +651,23 @@ def _quote(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 2]}…{text[-1]}"
 
 
-def _split_items(text: str) -> list[str]:
-    items: list[str] = []
-    position = 0
-    while text[position:].strip():
+def _split_items(text: str) -> list[str | None]:
+    """Split at commas outside of double quotes; None stands for an item with an odd quote."""
+    items: list[str | None] = []
+    text, position = text.strip(), 0
+    while position < len(text):
         match = _ITEM.match(text, position)
         if match is None:  # pragma: no cover - its second half matches anything
             break
-        quoted = match[1]
-        items.append(match[2].strip() if quoted is None else quoted.replace('""', '"'))
+        if match[1] is not None:
+            items.append(match[1].replace('""', '"'))
+        else:
+            items.append(None if match[2].count('"') % 2 else match[2].strip())
         position = match.end() + 1
     return items
 
 
 def _quote_item(item: str) -> str:
     plain = item and "," not in item and item[0] != '"' and item == item.strip()
+    plain = plain and item.count('"') % 2 == 0
     return item if plain else '"' + item.replace('"', '""') + '"'

@@ -122,6 +122,8 @@ def test_text_is_read(annotation: object, text: str, value: object) -> None:
         (Mode, "", "no-value"),
         (list[int], "1,x", "wrong-type"),
         (list[int], "1,,2", "wrong-type"),
+        (list[str], 'a,b", "c,d', "wrong-type"),
+        (list[str], '"a,b', "wrong-type"),
         (Url, "no url", "wrong-type"),
         (Url, "", "no-value"),
         (Url, "amqp://h:99999/", "wrong-type"),
@@ -334,6 +336,13 @@ def test_shown_secrets_are_masked() -> None:
     assert type_of(list[Secret[str]]).show([Secret(CANARY), Secret("b")]) == "****"
     assert UrlType().show(Url(f"a://u:{CANARY}@h")) == "a://u:****@h"
     assert type_of(list[Url]).show([Url(f"a://u:{CANARY}@h")]) == "a://u:****@h"
+
+
+def test_a_list_that_lost_its_outer_quotes_says_what_to_do() -> None:
+    """Where a file took the quotes of the first and last item for its own, nothing is guessed."""
+    refused = refusal(type_of(list[str]).parse, 'a,b", "c,d')
+    assert refused.item == 2
+    assert "put the whole in quotes once more" in str(refused)
 
 
 def test_a_long_value_is_shortened_in_a_message() -> None:
