@@ -9,6 +9,7 @@ import logging
 import random
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, final
 
 from bedplate._floor.backoff import Backoff
@@ -16,6 +17,7 @@ from bedplate.clock import Deadline
 from bedplate.errors import DeadlineExceeded, LinkLost, TransportClosed, TransportError, Unsupported
 from bedplate.messaging.driver import Inlet, Link
 from bedplate.messaging.line import Line
+from bedplate.messaging.observe import Observers, Received
 from bedplate.messaging.subscription import Delivery
 from bedplate.messaging.types import Address, Arrival, Bounce, InletLost, Outbound, Source
 
@@ -50,6 +52,7 @@ class PrivateDesk:
     __slots__ = (
         "_line",
         "_listeners",
+        "_observers",
         "_open",
         "_send",
         "_task",
@@ -57,12 +60,19 @@ class PrivateDesk:
         "check",
         "epoch",
         "failure",
+        "received",
     )
 
     def __init__(
-        self, line: Line, send: Callable[[Outbound, int], None], check: Callable[[], None]
+        self,
+        line: Line,
+        send: Callable[[Outbound, int], None],
+        check: Callable[[], None],
+        observers: Observers,
     ) -> None:
         self._line = line
+        self._observers = observers
+        self.received = 0
         self._send = send
         self.check = check
         self._listeners: dict[str, InboxListener] = {}
@@ -119,7 +129,7 @@ class PrivateDesk:
     def bounced(self, message_id: str, why: Bounce) -> None:
         """Tell everybody: only the sender knows the id."""
         for listener in tuple(self._listeners.values()):
-            listener.bounced(message_id, why)
+            self._tell(partial(listener.bounced, message_id, why))
 
     def lost(self, why: TransportError) -> None:
         """Forget the address and tell everybody."""
@@ -128,7 +138,7 @@ class PrivateDesk:
         self.address = None
         self._open.clear()
         for listener in tuple(self._listeners.values()):
-            listener.lost(self.epoch, why)
+            self._tell(partial(listener.lost, self.epoch, why))
 
     async def aclose(self) -> None:
         """Stop. Those who wait for an address hear that it is closed."""
@@ -143,10 +153,13 @@ class PrivateDesk:
 
     def arrived(self, batch: Sequence[Arrival]) -> None:
         """Hand each arrival to the inbox it is for, or to all where its id does not say."""
+        self.received += len(batch)
+        if self._observers:
+            self._observe(batch)
         deliveries = [Delivery(arrival) for arrival in batch]
         listeners = self._listeners
         if len(listeners) == 1:
-            self._hand_over(next(iter(listeners.values())), deliveries)
+            self._tell(partial(next(iter(listeners.values())).arrived, deliveries))
             return
         sorted_: dict[str, list[Delivery]] = {}
         for delivery in deliveries:
@@ -154,11 +167,18 @@ class PrivateDesk:
         for token, group in sorted_.items():
             to = (listeners[token],) if token in listeners else tuple(listeners.values())
             for listener in to:
-                self._hand_over(listener, group)
+                self._tell(partial(listener.arrived, group))
 
-    def _hand_over(self, listener: InboxListener, deliveries: list[Delivery]) -> None:
+    def _observe(self, batch: Sequence[Arrival]) -> None:
+        address = self.address or Address.private("")
+        for arrival in batch:
+            self._observers.received(
+                Received(address, arrival.id, arrival.kind, len(arrival.body), arrival.headers)
+            )
+
+    def _tell(self, tell: Callable[[], object]) -> None:
         try:
-            listener.arrived(deliveries)
+            tell()
         except Exception as error:  # noqa: BLE001 - reported; the other inboxes still count
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "an inbox's listener raised", "exception": error}
@@ -178,6 +198,10 @@ class PrivateDesk:
                     await asyncio.sleep(wait)
         except TransportError as error:
             self._fail(error)
+        except Exception as error:  # noqa: BLE001 - a driver may have bugs; it is logged and told
+            _log.exception("Opening a private address failed")
+            why = f"the driver failed with {type(error).__name__}."
+            self._fail(LinkLost(where=self.where, why=why))
 
     async def _one_inlet(self, link: Link) -> bool:
         """Receive until it ends; return whether to try again on the same link."""

@@ -76,6 +76,10 @@ class LineEvents(Protocol):
         """Hear that the link is gone; ``line.epoch`` is still its."""
         ...
 
+    def ended(self, line: "Line", why: TransportError) -> None:
+        """Hear that no link will come any more."""
+        ...
+
     def bounced(self, message_id: str, why: Bounce) -> None:
         """Pass on a bounce."""
         ...
@@ -295,6 +299,11 @@ class Line:
         except TransportError as error:
             await self._abandon(link)
             ears.lost(error)
+        except Exception as error:  # noqa: BLE001 - a driver may have bugs; it is logged and told
+            _log.exception("The %s line: restoring failed", self.name)
+            await self._abandon(link)
+            why = f"the driver failed with {type(error).__name__}."
+            ears.lost(LinkLost(where=self.route.where, why=why))
 
     async def _abandon(self, link: Link) -> None:
         try:
@@ -314,3 +323,4 @@ class Line:
     def _give_up(self, error: TransportError) -> None:
         self.failure = error
         self._announce()
+        self.events.ended(self, error)

@@ -7,9 +7,10 @@ to one address leave in the order they came.
 from collections import Counter
 from collections.abc import Callable
 
-from bedplate.errors import BufferFull, LinkLost, MessagingError
+from bedplate.errors import BufferFull, LinkLost
 from bedplate.messaging.driver import Receipt
 from bedplate.messaging.types import Address, Outbound
+from bedplate.messaging.wheel import Timer
 
 __all__ = ["Held", "Outbox"]
 
@@ -21,7 +22,7 @@ class Held:
     ``stage`` says what the sender is waiting for.
     """
 
-    __slots__ = ("epoch", "gone", "key", "message", "receipt", "stage", "until")
+    __slots__ = ("epoch", "gone", "key", "message", "receipt", "stage", "timer", "until")
 
     def __init__(
         self,
@@ -32,8 +33,9 @@ class Held:
     ) -> None:
         """``until`` ends the message's life (monotonic); ``epoch`` is the only one it is for."""
         self.message, self.until, self.epoch = message, until, epoch
-        self.gone: Callable[[MessagingError | None], object] | None = None
+        self.gone: Callable[[Exception | None], object] | None = None
         self.receipt: Receipt | None = None
+        self.timer: Timer | None = None
         self.stage = "sending"
         self.key = 0
 
@@ -85,6 +87,8 @@ class Outbox:
         """Forget a message; whether it was still waiting."""
         if self._held.pop(held.key, None) is None:
             return False
+        if held.timer is not None:
+            held.timer.cancel()
         address = held.message.address
         self._addresses[address] -= 1
         if not self._addresses[address]:
@@ -97,7 +101,7 @@ class Outbox:
         self._flow.clear()
         self.drain()
 
-    def link_down(self, why: MessagingError) -> None:
+    def link_down(self, why: Exception) -> None:
         """Hold back from now on; drop what was meant for that link only."""
         self._up = False
         self._flow.clear()
@@ -113,7 +117,7 @@ class Outbox:
         else:
             self._flow[address] = why or "the peer takes no messages for now"
 
-    def fail(self, error: MessagingError) -> None:
+    def fail(self, error: Exception) -> None:
         """Give up everything that waits."""
         self._up = False
         for held in tuple(self._held.values()):
@@ -134,7 +138,7 @@ class Outbox:
                     self._send(held)
                 except LinkLost:
                     self._up = False
-                except MessagingError as error:
+                except Exception as error:  # noqa: BLE001 - for whoever wanted it sent
                     self._end(held, error)
                 else:
                     self._end(held, None)
@@ -144,6 +148,6 @@ class Outbox:
     def _shut(self, address: Address) -> bool:
         return None in self._flow or address in self._flow
 
-    def _end(self, held: Held, error: MessagingError | None) -> None:
+    def _end(self, held: Held, error: Exception | None) -> None:
         if self.drop(held) and held.gone is not None:
             held.gone(error)

@@ -202,8 +202,8 @@ class Stage(Protocol):
         """Call back later."""
         ...
 
-    def check(self) -> None:
-        """Refuse the wrong loop, process or time."""
+    def here(self) -> None:
+        """Refuse another loop or process."""
         ...
 
     def left(self, consumer: "Consumer") -> None:
@@ -307,15 +307,15 @@ class Consumer:
 
         Raises ValueError for more than were handed over.
         """
+        self._stage.here()
         self._intake.release(count)
         self._grant_due()
 
     async def aclose(self) -> None:
         """Stop deliveries; what is unsettled goes back to the broker. Idempotent."""
-        if self._closed:
-            return
-        self._stage.check()
-        await self._stop()
+        self._stage.here()
+        if not self._closed:
+            await self._stop()
 
     async def open(self) -> None:
         """Take the source for the first time; raises what the broker answers to that."""
@@ -367,7 +367,7 @@ class Consumer:
                     self._release(delivery)
 
     def _settle(self, delivery: Delivery, how: Settle, *, backoff: bool = False) -> bool:
-        self._stage.check()
+        self._stage.here()
         if delivery.settled:
             return False
         self._require(how.how)
@@ -392,7 +392,7 @@ class Consumer:
         return bool(told)
 
     def _start(self, delivery: Delivery) -> Verdict:
-        self._stage.check()
+        self._stage.here()
         now = self._stage.now()
         if not self.source.ack:
             verdict = Verdict.EXPIRED if self._intake.late(delivery.deadline, now) else Verdict.RUN
@@ -472,26 +472,30 @@ class Consumer:
 
     async def _hold(self) -> None:
         """Keep an inlet open for as long as the line and the consumer live."""
-        failures, epoch = 0, 0
-        while True:
-            try:
+        epoch = 0
+        try:
+            while True:
                 link = await self._line.ready(after=epoch)
                 epoch = self._line.epoch
-                while True:
-                    began = self._stage.now()
-                    why, retryable = await self._one_inlet(link)
-                    if why is None:
-                        break  # the link is gone: wait for the next
-                    if not retryable or not self._first.done():
-                        raise why
-                    failures = 1 if self._stage.now() - began >= _PROVEN else failures + 1
-                    wait = _DEAF.delay(failures, random.random())  # noqa: S311 - jitter
-                    self._interruptions += 1
-                    _log.warning("%s; taking it again in %.1f s", why, wait)
-                    await asyncio.sleep(wait)
-            except TransportError as error:
-                self._fail(error)
+                await self._stay(link)
+        except Exception as error:  # noqa: BLE001 - a driver may have bugs; all is reported there
+            self._fail(error)
+
+    async def _stay(self, link: Link) -> None:
+        """Take the source for as long as the link lives; raise what forbids taking it again."""
+        failures = 0
+        while True:
+            began = self._stage.now()
+            why, retryable = await self._one_inlet(link)
+            if why is None:
                 return
+            if not retryable or not self._first.done():
+                raise why
+            failures = 1 if self._stage.now() - began >= _PROVEN else failures + 1
+            wait = _DEAF.delay(failures, random.random())  # noqa: S311 - jitter
+            self._interruptions += 1
+            _log.warning("%s; taking it again in %.1f s", str(why).rstrip("."), wait)
+            await asyncio.sleep(wait)
 
     async def _one_inlet(self, link: Link) -> tuple[TransportError | None, bool]:
         """Take the source and stay until the inlet ends.
@@ -534,7 +538,7 @@ class Consumer:
         sink.over.cancel()
         self._ended(sink)
 
-    def _fail(self, error: TransportError) -> None:
+    def _fail(self, error: Exception) -> None:
         if not self._first.done():
             self._first.set_exception(error)
             return
@@ -543,9 +547,9 @@ class Consumer:
         lost = SubscriptionLost(address=str(self.source.address), why=str(error))
         lost.__cause__ = error
         if self._on_end is not None:
-            self._on_end(lost)
-        elif not isinstance(error, TransportClosed):
-            _log.error("%s", lost)
+            asyncio.get_running_loop().call_soon(self._on_end, lost)
+        if not isinstance(error, TransportClosed):
+            _log.error("%s", lost, exc_info=None if isinstance(error, TransportError) else error)
 
     async def _stop(self) -> None:
         self._closed = True

@@ -7,8 +7,10 @@ import asyncio
 import logging
 import os
 import random
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import count
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,7 +21,6 @@ from bedplate.errors import (
     DeadlineExceeded,
     Forked,
     LinkLost,
-    MessagingError,
     NoSuchTarget,
     PublishRefused,
     PublishUnknown,
@@ -46,6 +47,7 @@ from bedplate.messaging.types import (
     Outcome,
     Source,
     Topology,
+    Want,
 )
 from bedplate.messaging.wheel import Timer
 
@@ -86,11 +88,13 @@ class Switchboard:
         self.talk = Line("talk", route, self)
         self.listen: Line | None = None
         self.consumers: dict[int, Consumer] = {}
-        self.desk = PrivateDesk(self.talk, self.post_on, self.check)
+        self.desk = PrivateDesk(self.talk, self.post_on, self.check, self.observers)
         self._max_body = max_body
         self._topology: dict[Entity, None] = {}
         self._loop = asyncio.get_running_loop()
         self._pid = os.getpid()
+        self._id_prefix = f"{secrets.token_hex(8)}-"
+        self._ids = count(1)
         self._closed = False
 
     # --- what everything here stands on ---------------------------------------------------------
@@ -113,12 +117,22 @@ class Switchboard:
         """Seconds since 1970."""
         return self.route.clock.wall()
 
+    def new_id(self) -> str:
+        """Return an id that no other message has: random for the transport, counted within it."""
+        return f"{self._id_prefix}{next(self._ids):x}"
+
     def after(self, seconds: float, callback: Callable[[], object]) -> Timer:
         """Call back later."""
         return self.route.wheel.after(seconds, callback)
 
     def check(self) -> None:
-        """Raise `Forked`, `WrongLoop` or `TransportClosed` unless used where it was opened."""
+        """Raise `Forked`, `WrongLoop` or `TransportClosed` unless it may be used here and now."""
+        self.here()
+        if self._closed:
+            raise TransportClosed(what=self.what)
+
+    def here(self) -> None:
+        """Raise `Forked` or `WrongLoop` unless used where it was opened."""
         # The process first: a forked child may run the very loop it inherited.
         if os.getpid() != self._pid:
             raise Forked(what=self.what)
@@ -128,8 +142,6 @@ class Switchboard:
             raise WrongLoop(what=self.what) from None
         if here is not self._loop:
             raise WrongLoop(what=self.what)
-        if self._closed:
-            raise TransportClosed(what=self.what)
 
     @property
     def offers(self) -> Capabilities:
@@ -174,10 +186,12 @@ class Switchboard:
                 pass  # its end was not announced yet; wait with the others
             else:
                 return
+        if self.talk.failure is not None:
+            raise self.talk.failure
         held.stage = "connecting" if self.talk.link is None else "sending"
         waiting: asyncio.Future[None] = self._loop.create_future()
 
-        def gone(error: MessagingError | None) -> None:
+        def gone(error: Exception | None) -> None:
             if waiting.done():
                 return
             if error is None:
@@ -194,6 +208,8 @@ class Switchboard:
 
     def post(self, held: Held) -> None:
         """Send, or let wait, without hearing of it again. Raises `BufferFull`, `TooLarge`."""
+        if held.message.want is Want.ACCEPT:
+            raise ValueError("what is sent without waiting cannot want ACCEPT; use publish()")
         self.refuse_large(held.message)
         if self.outbox.free(held.message.address):
             try:
@@ -203,9 +219,10 @@ class Switchboard:
                     raise
             else:
                 return
+        held.gone = self._unheard
         self.outbox.put(held)
         if held.until is not None:
-            self.after(held.until - self.now(), lambda: self._drop_late(held))
+            held.timer = self.after(held.until - self.now(), lambda: self._drop_late(held))
 
     def post_on(self, message: Outbound, epoch: int) -> None:
         """Send on the link of this epoch or not at all."""
@@ -218,6 +235,12 @@ class Switchboard:
         limit = min(self._max_body, self.offers.max_body)
         if size > limit:
             raise TooLarge(what=f"A message to {message.address}", size=size, limit=limit)
+
+    def _unheard(self, error: Exception | None) -> None:
+        """Report what nobody waits for any more."""
+        if error is not None and not isinstance(error, DeadlineExceeded):
+            self.counts.dropped += 1
+            _log.warning("A message that waited was not sent: %s", error)
 
     def _drop_late(self, held: Held) -> None:
         if self.outbox.drop(held):
@@ -302,6 +325,11 @@ class Switchboard:
         if self.observers:
             self.observers.closed(Closed(line.name, self.route.where, line.epoch, str(why)))
 
+    def ended(self, line: Line, why: TransportError) -> None:
+        """Let nothing wait for a link that will not come."""
+        if line is self.talk:
+            self.outbox.fail(why)
+
     def bounced(self, message_id: str, why: Bounce) -> None:
         """Tell those who may have sent it."""
         self.counts.bounced += 1
@@ -320,9 +348,9 @@ class Switchboard:
 
     async def aclose(self) -> None:
         """Close all in good order, bounded in time by the route's ``close_timeout`` each."""
+        self.here()
         if self._closed:
             return
-        self.check()
         await asyncio.gather(*(each.aclose() for each in tuple(self.consumers.values())))
         self._closed = True
         self.outbox.fail(TransportClosed(what=self.what))

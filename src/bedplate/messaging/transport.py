@@ -1,4 +1,4 @@
-# ruff: noqa: ASYNC109 - one deadline covers all stages of an operation and names the one it was in
+# ruff: noqa: ASYNC109 - one deadline covers all stages of an operation
 """The low-level API: carries bytes between addresses, over links that may come and go.
 
 RPC and notifications are written on this alone. This is the public face; what acts behind it is
@@ -7,7 +7,6 @@ knows no envelope.
 """
 
 import asyncio
-import secrets
 import time
 import warnings
 from collections.abc import Awaitable, Callable, Iterable
@@ -59,8 +58,6 @@ from bedplate.messaging.wheel import Timer, Wheel
 
 __all__ = ["Transport", "TransportPolicy", "TransportStatistics"]
 
-_ID_BYTES = 12
-
 
 class TransportPolicy(Struct, frozen=True, kw_only=True):
     """What a transport allows itself. Times are in seconds, sizes in bytes.
@@ -84,8 +81,8 @@ class TransportStatistics(Struct, frozen=True):
     ``flow`` says why the peer takes no messages (empty: it does). Of what was ``published``,
     ``bounced`` reached nobody, ``refused`` was turned down, ``unknown`` was on a link that died
     and ``repeated`` sent again. ``buffered`` messages wait now, ``dropped`` ones expired while
-    they did. ``received``, ``unsettled``, ``expired``, ``duplicates`` and ``parked`` sum up the
-    subscriptions. ``notices`` are what the driver noticed, by name.
+    they did. ``replies`` came to inboxes; ``received``, ``unsettled``, ``expired``, ``duplicates``
+    and ``parked`` sum up the subscriptions. ``notices`` are what the driver noticed, by name.
     """
 
     name: str
@@ -100,6 +97,7 @@ class TransportStatistics(Struct, frozen=True):
     buffered: int
     dropped: int
     flow: tuple[str, ...]
+    replies: int
     received: int
     unsettled: int
     expired: int
@@ -298,6 +296,7 @@ class Transport:
             buffered=len(board.outbox),
             dropped=counts.dropped,
             flow=board.outbox.flow,
+            replies=board.desk.received,
             received=counts.received + sum(each.tally.received for each in consumers),
             unsettled=sum(each.unsettled for each in consumers),
             expired=counts.expired + sum(each.tally.expired for each in consumers),
@@ -339,7 +338,7 @@ class Transport:
         `PublishRefused`, `PublishUnknown`, `BufferFull`, `TooLarge`, `Unsupported`.
         """
         board = self._entered()
-        outbound = _outbound(address, message, want)
+        outbound = _outbound(address, message, want, message.id or board.new_id())
         board.refuse_large(outbound)
         until = None if message.ttl is None else board.now() + message.ttl
         held = Held(outbound, until=until)
@@ -537,11 +536,11 @@ class Transport:
         return consumer
 
 
-def _outbound(address: Address, message: Message, want: Want) -> Outbound:
+def _outbound(address: Address, message: Message, want: Want, message_id: str) -> Outbound:
     return Outbound(
         address,
         message.body,
-        message.id or secrets.token_hex(_ID_BYTES),
+        message_id,
         want,
         message.headers,
         message.content_type,

@@ -13,6 +13,8 @@ from typing import Self
 __all__ = ["Limit", "Timer", "Wheel"]
 
 _COMPACT_FROM = 64
+_FOREVER = 1e9
+"""Loops cannot wait for ever; thirty years will do."""
 
 
 class Timer:
@@ -61,8 +63,12 @@ class Wheel:
         """Call back after ``seconds`` of the loop's time, in order of due times.
 
         The callback must not block; what it raises goes to the loop's exception handler and
-        leaves the other timers alone.
+        leaves the other timers alone. Raises ValueError for a time that is not a number.
         """
+        if not 0 <= seconds <= _FOREVER:
+            if seconds != seconds:  # noqa: PLR0124 - only NaN differs from itself
+                raise ValueError("a timer cannot be set for nan seconds")
+            seconds = 0.0 if seconds < 0 else _FOREVER
         due = self._loop.time() + seconds
         timer = Timer(self, callback)
         self._serial += 1
