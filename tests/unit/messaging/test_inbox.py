@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -20,6 +20,7 @@ from bedplate.messaging import (
     Delivery,
     Entity,
     Inbox,
+    Observer,
     Outbound,
     RecoveryPolicy,
     Topology,
@@ -28,6 +29,7 @@ from bedplate.messaging import (
     Want,
 )
 from bedplate.messaging.drivers.memory import MemoryBroker, MemoryDriver, broker
+from bedplate.messaging.observe import Received
 from bedplate.testing.faulty import Faults, faulty
 
 ORDERS = Address.topic("orders")
@@ -69,11 +71,14 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene() -> AsyncIterator[Scene]:
+async def scene(observers: Sequence[Observer] = ()) -> AsyncIterator[Scene]:
     faults = Faults()
     name = f"inbox-{id(faults)}"
     async with Transport.connect(
-        f"memory://{name}/", driver=faulty(MemoryDriver(), faults), policy=POLICY
+        f"memory://{name}/",
+        driver=faulty(MemoryDriver(), faults),
+        policy=POLICY,
+        observers=observers,
     ) as transport:
         await transport.declare(Topology((Entity(ORDERS),)))
         yield Scene(transport, faults, broker(name))
@@ -217,6 +222,25 @@ async def test_what_cannot_be_sent_is_said_at_once() -> None:
         s.memory.open_flow()
         await asyncio.sleep(0.1)
         assert (await s.transport.look(ORDERS)).messages == 1
+
+
+async def test_replies_are_observed_and_counted() -> None:
+    """What comes to a private address is heard by observers and shows in the statistics."""
+    heard: list[str] = []
+
+    class Hearing:
+        def sent(self, event: object) -> None: ...
+        def opened(self, event: object) -> None: ...
+        def closed(self, event: object) -> None: ...
+        def received(self, event: Received) -> None:
+            heard.append(event.id)
+
+    async with scene(observers=[Hearing()]) as s:
+        inbox, _ = await s.inbox()
+        inbox.send(to(inbox.address, 1))
+        await asyncio.sleep(0.1)
+        assert heard == ["id-1"]
+        assert s.transport.statistics().replies == 1
 
 
 async def test_a_listener_that_raises_harms_nobody_else() -> None:

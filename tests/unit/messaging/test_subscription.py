@@ -365,6 +365,25 @@ async def test_a_subscription_that_is_refused_raises_where_it_is_made() -> None:
         assert s.transport.statistics().consumers == ()
 
 
+async def test_a_driver_with_a_bug_ends_a_subscription_instead_of_hanging_it() -> None:
+    """An unforeseen error goes to whoever subscribes, and later to whoever iterates."""
+    async with scene() as s, s.transport.subscribe(ORDERS) as deliveries:
+        link = s.faults.links[-1]
+        bug = AttributeError("no such thing")
+
+        async def broken(*_: object, **__: object) -> None:
+            raise bug
+
+        link.take = broken  # type: ignore[assignment,method-assign]  # the bug
+        with pytest.raises(AttributeError):
+            async with s.transport.subscribe(ORDERS):
+                pass
+        s.memory.cancel_consumers(ORDERS)
+        with pytest.raises(SubscriptionLost) as caught:
+            await anext(deliveries)
+        assert caught.value.__cause__ is bug
+
+
 # --- the callback form --------------------------------------------------------------------------
 
 

@@ -429,6 +429,30 @@ async def test_sending_without_an_answer_waits_in_the_buffer_and_expires_there()
         assert await s.bodies() == [b"long", b"for ever"]
 
 
+async def test_a_line_that_gives_up_fails_what_waits_and_what_comes() -> None:
+    """With a policy that gives up, nobody waits out a deadline for a link that will not come."""
+    policy = TransportPolicy(recovery=RecoveryPolicy(backoff=Backoff(1.0, 1.0, 1.0), give_up=10.0))
+    async with scene(policy) as s:
+        s.faults.refuse("gone for good")
+        s.faults.cut()
+        await asyncio.sleep(0)
+        s.start()
+        with pytest.raises(ConnectFailed, match="gone for good"):
+            await s.transport.publish(ORDERS, Message(b"1"), timeout=60)
+        assert s.elapsed <= 10.0
+        with pytest.raises(ConnectFailed):
+            await s.transport.publish(ORDERS, Message(b"2"), timeout=60)
+        with pytest.raises(ConnectFailed):
+            await s.transport.look(ORDERS)
+
+
+async def test_what_waits_without_an_answer_cannot_want_one() -> None:
+    """Nobody would hear a confirmation of send(), so asking for one is a mistake."""
+    async with scene() as s:
+        with pytest.raises(ValueError, match="use publish"):
+            s.transport.send(Outbound(ORDERS, b"", "1", Want.ACCEPT))
+
+
 async def test_declaring_goes_on_on_the_next_link() -> None:
     """A declaration may be repeated, so a cut in the middle costs time and nothing else."""
     async with scene(quick()) as s:

@@ -1,4 +1,5 @@
 import asyncio
+import math
 from functools import partial
 from typing import Any
 
@@ -94,6 +95,20 @@ async def test_a_raising_callback_leaves_the_others_alone() -> None:
     loop.set_exception_handler(None)
     assert fired == ["same moment", "later"]
     assert isinstance(reported[0]["exception"], ValueError)
+
+
+async def test_odd_times_are_taken_for_what_they_mean() -> None:
+    """A time in the past is now, for ever is long enough, and what is no number is refused."""
+    wheel = Wheel(asyncio.get_running_loop())
+    fired: list[str] = []
+    wheel.after(-5.0, lambda: fired.append("now"))
+    never = wheel.after(math.inf, lambda: fired.append("never"))
+    with pytest.raises(ValueError, match="nan"):
+        wheel.after(math.nan, lambda: None)
+    await asyncio.sleep(1e6)
+    assert fired == ["now"]
+    assert never.pending
+    wheel.clear()
 
 
 async def test_clearing_ends_every_timer() -> None:
