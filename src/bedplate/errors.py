@@ -350,7 +350,7 @@ class ProtocolError(TransportError):
 
     def __init__(self, *, ours: bool, reply_code: int, why: str) -> None:
         self.ours, self.reply_code, self.why = ours, int(reply_code), why
-        super().__init__(why if ours else f"The peer broke the protocol ({self.reply_code}): {why}")
+        super().__init__(why if ours else f"AMQP fault of the peer ({self.reply_code}): {why}")
 
 
 class TransportClosed(TransportError):

@@ -1,7 +1,7 @@
 """Channels: what an application may ask for, and the frames that ask it.
 
 Answers for commands: is it allowed now, how does it read on the wire, is an answer due. Requests
-may be pipelined: answers come in order, as events (``reception`` makes them). Publishing and
+may be pipelined: answers come as events (``reception`` makes them). Publishing and
 acknowledging are packed by hand here, everything else goes by the table of ``spec``.
 """
 
@@ -41,7 +41,8 @@ class Channel:
     Every command appends frames to the connection's outgoing bytes, or raises ProtocolError
     (ours) and changes nothing. Methods named after a request of the protocol take its arguments
     under their names there; ``nowait`` asks for no answer. Answers are events, in the order of the
-    requests. Not thread-safe.
+    requests, except that ``Consuming`` and ``ConsumerCancelled`` may come after answers to later
+    ones: RabbitMQ's queues give them, and they name their tag. Not thread-safe.
     """
 
     __slots__ = ("_state", "_targets", "_wire")
@@ -82,7 +83,7 @@ class Channel:
     def close(self, code: int = ReplyCode.SUCCESS, text: str = "") -> None:
         """Close the channel (``ChannelClosed``); harmless when it is closed or closing."""
         state = self._state
-        if not state.usable:
+        if state.phase not in (Phase.OPENING, Phase.OPEN):
             return
         payload = encode_method("channel.close", (code, text, 0, 0))
         self._wire.send_method(state.number, payload)
@@ -339,8 +340,13 @@ class Channel:
         self._state.transacting = True
 
     def tx_commit(self) -> None:
-        """Do what was published and settled since the last one (``Done``)."""
+        """Do what was published and settled since the last one (``Done``).
+
+        Until it is answered every other command but ``close`` is refused: RabbitMQ would end the
+        connection.
+        """
         self._transaction("tx.commit")
+        self._state.usable = False
 
     def tx_rollback(self) -> None:
         """Drop what was published and settled since the last one (``Done``)."""
@@ -373,6 +379,8 @@ class Channel:
         state = self._state
         if state.usable:
             raise _misuse(f"The broker stopped the flow of channel {state.number}; wait for it.")
+        if state.phase is Phase.OPEN or state.phase is Phase.OPENING:
+            raise _misuse(f"{name} on channel {state.number}, whose tx.commit is not answered yet.")
         raise _misuse(
             f"{name} on channel {state.number}, which is {state.phase.value}; open another one.",
             ReplyCode.CHANNEL_ERROR,

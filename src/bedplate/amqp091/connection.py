@@ -22,7 +22,7 @@ from bedplate.amqp091.events import (
 from bedplate.amqp091.fields import FieldTable, FieldValue, encode_table
 from bedplate.amqp091.login import Limits, Login, choose_login, tuned
 from bedplate.amqp091.methods import BY_NUMBER, decode_arguments, encode_method
-from bedplate.amqp091.reception import Reception, closing, not_open
+from bedplate.amqp091.reception import Reception, closing
 from bedplate.amqp091.spec import (
     BODY,
     FRAME_END,
@@ -228,8 +228,6 @@ class Connection:
             at = len(data)
         if at < len(data):
             rest += data[at:] if at else data
-        if self._wire.ended:
-            self._forget_channels()
         if self._last_word is not None:
             events += self._say()
         return events
@@ -242,7 +240,7 @@ class Connection:
             self._end(Closed(Cause.EOF, text=_EOF_MEANS[self._phase] + _guess(self._rest)))
         return self._say()
 
-    def _frames(self, data: bytes, events: list[Event]) -> int:
+    def _frames(self, data: bytes, events: list[Event]) -> int:  # noqa: C901 - the hot loop
         """Hear every whole frame and return where the first unfinished one begins."""
         receptions, wire, unpack = self._receptions, self._wire, _FRAME.unpack_from
         size = len(data)
@@ -266,6 +264,8 @@ class Connection:
                     return size
             elif kind == METHOD:
                 reception.method(data, start, stop, events)
+                if wire.ended:
+                    self._forget_channels()
             elif kind == HEADER:
                 reception.header(data, start, stop, events)
             elif kind == BODY:
@@ -290,7 +290,8 @@ class Connection:
         """Hear a frame that belongs to no open channel."""
         if number:
             if self._phase is not Phase.CLOSING:
-                raise not_open(number)
+                why = f"a frame on channel {number}, which is not open."
+                raise peer_fault(ReplyCode.CHANNEL_ERROR, why)
             return
         if kind == HEARTBEAT and at == stop:
             return
@@ -318,7 +319,7 @@ class Connection:
         login = self._login = choose_login(self._logins, offer)
         if login is None:
             names = ", ".join(login.mechanism for login in self._logins) or "none"
-            why = f"logins by {offer[:200].decode(errors='replace')} only; we have {names}."
+            why = f"it offers the logins {offer[:200].decode(errors='replace')}; we have {names}."
             raise peer_fault(ReplyCode.ACCESS_REFUSED, why)
         self._server = server if isinstance(server, dict) else _NOTHING
         answer = (self._properties, login.mechanism, login.respond(None), "en_US")

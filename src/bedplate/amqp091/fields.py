@@ -25,7 +25,7 @@ compares types too. Source: the 0-9-1 grammar as amended by RabbitMQ's errata pa
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -127,6 +127,18 @@ class Table(Mapping[str, FieldValue]):
 
     def __len__(self) -> int:
         return len(self._open())
+
+    def keys(self) -> KeysView[str]:
+        """As of a dict, and as fast."""
+        return self._open().keys()
+
+    def values(self) -> ValuesView[FieldValue]:
+        """As of a dict, and as fast."""
+        return self._open().values()
+
+    def items(self) -> ItemsView[str, FieldValue]:
+        """As of a dict, and as fast."""
+        return self._open().items()
 
     def __repr__(self) -> str:
         return f"<Table of {len(self.raw)} bytes>"

@@ -31,9 +31,8 @@ from bedplate.amqp091.events import (
 from bedplate.amqp091.methods import BY_NUMBER, decode_arguments, encode_method
 from bedplate.amqp091.spec import METHODS, Method, ReplyCode, number_of
 from bedplate.amqp091.wire import ChannelState, Phase, Wire, peer_fault
-from bedplate.errors import ProtocolError
 
-__all__ = ["Reception", "not_open"]
+__all__ = ["Reception", "closing"]
 
 _DELIVER, _ACK, _NACK = map(number_of, ("basic.deliver", "basic.ack", "basic.nack"))
 _NUMBER = struct.Struct(">I")
@@ -127,8 +126,6 @@ class Reception:
             if method is not None and method.name in _CLOSES:
                 _CLOSES[method.name](self, decode_arguments(method, data, at, stop), events)
             return
-        if state.phase is Phase.CLOSED:
-            raise not_open(state.number)
         if method is None or not method.to_client or method.name.startswith("connection."):
             named = method.name if method else f"{number >> 16}.{number & 0xFFFF}"
             raise peer_fault(ReplyCode.COMMAND_INVALID, f"the method {named} on a channel.")
@@ -146,15 +143,19 @@ class Reception:
             self._answer(method, values, events)
 
     def _answer(self, method: Method, values: list[object], events: list[Event]) -> None:
-        """Match an answer to the oldest request that it can belong to."""
+        """Match an answer to its request: they come in order, but for those of ``_BY_QUEUE``."""
         state = self._state
-        for request in state.waiting:
-            if method.name in METHODS[request].replies:
-                break
-        else:
+
+        def answers(request: str) -> bool:
+            return method.name in METHODS[request].replies
+
+        request = next((r for r in state.waiting if r not in _BY_QUEUE or answers(r)), None)
+        if request is None or not answers(request):
             why = f"{method.name}, which answers nothing that was asked."
             raise peer_fault(ReplyCode.COMMAND_INVALID, why)
         state.waiting.remove(request)
+        if request == "tx.commit":
+            state.usable = True
         if method.name == "channel.open-ok":
             state.phase = Phase.OPEN
         if method.name == "basic.get-ok":
@@ -232,8 +233,6 @@ class Reception:
 
     def _stray(self, why: str) -> None:
         """Judge a content frame that belongs to no message."""
-        if self._state.phase is Phase.CLOSED:
-            raise not_open(self._state.number)
         if self._state.phase is not Phase.CLOSING:  # then it belongs to one that was not heard
             raise peer_fault(ReplyCode.UNEXPECTED_FRAME, why)
 
@@ -296,11 +295,6 @@ def closing(values: list[object]) -> tuple[int, str, str]:
     return int(str(code)), str(text), method.name if method else ""
 
 
-def not_open(number: int) -> ProtocolError:
-    """Build the error of a frame for a channel that is not open."""
-    return peer_fault(ReplyCode.CHANNEL_ERROR, f"a frame on channel {number}, which is not open.")
-
-
 _Hears = Callable[[Reception, list[object], list[Event]], None]
 _CLOSES: Mapping[str, _Hears] = MappingProxyType(
     {"channel.close": Reception.on_close, "channel.close-ok": Reception.on_close_ok}
@@ -313,6 +307,8 @@ _NEWS: Mapping[str, _Hears] = MappingProxyType(
         "basic.return": Reception.on_return,
     }
 )
+_BY_QUEUE = frozenset({"basic.consume", "basic.cancel"})
+"""Requests that RabbitMQ's queues answer, not its channel: answers to later ones may come first."""
 _WHILE_OPENING = frozenset({"channel.open-ok", "channel.close"})
 _ANSWERS: Mapping[str, Callable[[int, list[object]], Event]] = MappingProxyType(
     {

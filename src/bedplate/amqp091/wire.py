@@ -31,7 +31,8 @@ class Phase(enum.Enum):
 class ChannelState:
     """One channel as both its halves see it: commands write here, and what is heard too.
 
-    ``waiting`` holds the names of the requests not yet answered, oldest first. ``published``
+    ``usable`` is whether commands may be given. ``waiting`` holds the names of the requests not
+    yet answered, oldest first. ``published``
     counts messages in confirm mode, ``delivered`` is the highest delivery tag that came in.
     """
 

@@ -124,8 +124,8 @@ def test_every_request_is_answered_under_its_name() -> None:
     channel.recover()
     channel.recover_async()
     channel.tx_select()
-    channel.tx_commit()
     channel.tx_rollback()
+    channel.tx_commit()
     other.confirm_select()
     other.cancel("nobody")
     events = converse(connection, broker)
@@ -137,8 +137,8 @@ def test_every_request_is_answered_under_its_name() -> None:
         "queue.unbind",
         "basic.recover",
         "tx.select",
-        "tx.commit",
         "tx.rollback",
+        "tx.commit",
         "confirm.select",
     ]
     assert events[-1] == ConsumerCancelled(2, "nobody", Cause.US)

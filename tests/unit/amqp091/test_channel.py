@@ -317,12 +317,38 @@ def test_confirms_and_transactions_exclude_each_other() -> None:
     confirming, transacting = open_channel(connection), open_channel(connection)
     confirming.confirm_select()
     transacting.tx_select()
-    transacting.tx_commit()
-    transacting.tx_rollback()
     with pytest.raises(ProtocolError, match="confirm mode"):
         confirming.tx_select()
     with pytest.raises(ProtocolError, match="transactions"):
         transacting.confirm_select()
+
+
+def test_nothing_but_close_may_follow_a_commit_that_is_not_answered() -> None:
+    """RabbitMQ ends the connection for any other command in between, so it is not sent."""
+    connection = opened()
+    channel = open_channel(connection, deliveries=1)
+    channel.tx_select()
+    channel.publish("", "k", b"")
+    channel.tx_commit()
+    connection.take_outgoing(0.0)
+    for command in (
+        lambda: channel.qos(1),
+        lambda: channel.ack(1),
+        lambda: channel.publish("", "k", b""),
+        channel.tx_commit,
+        channel.tx_rollback,
+    ):
+        with pytest.raises(ProtocolError, match=r"tx\.commit is not answered") as caught:
+            command()
+        assert caught.value.ours
+    assert not connection.has_outgoing
+    connection.receive(method(1, "tx.select-ok") + method(1, "tx.commit-ok"), 0.0)
+    channel.publish("", "k", b"")
+    channel.tx_commit()
+    channel.close()
+    connection.receive(method(1, "tx.commit-ok"), 0.0)
+    with pytest.raises(ProtocolError, match="closing"):
+        channel.qos(1)
 
 
 @pytest.mark.parametrize("size", [0, 1, 4087, 4088, 4089, 8176, 8177, 20_000])

@@ -24,6 +24,7 @@ from bedplate.amqp091 import (
     Closed,
     Connection,
     ConsumerCancelled,
+    Consuming,
     Delivered,
     Done,
     Limits,
@@ -138,20 +139,40 @@ def test_answers_belong_to_requests_in_their_order() -> None:
     assert channel.pending == 0
 
 
-def test_an_answer_may_overtake_another_kind() -> None:
-    """A commit may take longer than what was asked after it."""
+def test_answers_out_of_order_are_the_peers_fault() -> None:
+    """A channel is answered in the order of its requests, or nobody could tell what is meant."""
     connection = with_channel()
     channel = connection.open_channel()
-    channel.tx_select()
-    channel.tx_commit()
     channel.qos(1)
-    names = ("channel.open-ok", "tx.select-ok", "basic.qos-ok", "tx.commit-ok")
-    events = connection.receive(b"".join(method(2, name) for name in names), 0.0)
-    assert [event.request for event in events if isinstance(event, Done)] == [
-        "tx.select",
-        "basic.qos",
-        "tx.commit",
+    channel.queue_bind("q", "e")
+    connection.take_outgoing(0.0)
+    connection.receive(method(2, "channel.open-ok"), 0.0)
+    assert fault(connection, method(2, "queue.bind-ok")).code == 503
+
+
+def test_answers_of_queues_may_be_overtaken() -> None:
+    """RabbitMQ's queues answer consume and cancel themselves, its channel the rest."""
+    connection = with_channel()
+    channel = connection.open_channel()
+    channel.consume("q", "a")
+    channel.cancel("a")
+    channel.consume("q", "b")
+    channel.qos(1)
+    channel.queue_bind("q", "e")
+    data = method(2, "channel.open-ok") + method(2, "basic.qos-ok")
+    data += method(2, "basic.consume-ok", "a") + method(2, "basic.cancel-ok", "a")
+    data += method(2, "queue.bind-ok") + method(2, "basic.consume-ok", "b")
+    assert connection.receive(data, 0.0) == [
+        ChannelOpened(2),
+        Done(2, "basic.qos"),
+        Consuming(2, "a"),
+        ConsumerCancelled(2, "a", Cause.US),
+        Done(2, "queue.bind"),
+        Consuming(2, "b"),
     ]
+    assert channel.pending == 0
+    connection.take_outgoing(0.0)
+    assert fault(connection, method(2, "basic.consume-ok", "b")).code == 503
 
 
 def test_a_consumer_that_the_broker_ends_is_told() -> None:
@@ -330,7 +351,14 @@ def test_a_channel_that_is_opening_hears_only_that(name: str) -> None:
 def test_a_closed_channel_hears_nothing_even_in_the_same_bytes() -> None:
     """After the peer's close its channel is gone: more on it is a fault."""
     close = method(1, "channel.close", 404, "", 0, 0)
-    for late in (DELIVER, header(0), frame(3, 1, b"x"), method(1, "basic.ack", 1, TRUE)):
+    more = (
+        DELIVER,
+        header(0),
+        frame(3, 1, b"x"),
+        method(1, "basic.ack", 1, TRUE),
+        frame(1, 1, b""),
+    )
+    for late in more:
         events = with_channel().receive(close + late, 0.0)
         assert isinstance(events[1], Closed)
         assert events[1].code == 504
