@@ -6,6 +6,7 @@ numbers, checks and makes events. The ratio is pamqp's time over ours.
 
 import struct
 from collections.abc import Callable
+from functools import partial
 
 import pamqp.body
 import pamqp.commands
@@ -95,8 +96,9 @@ def their_unmarshal(data: bytes) -> None:
         at += used
 
 
-def measure() -> list[Measurement]:
+def measure(size: float = 1.0) -> list[Measurement]:
     """Measure publish, deliver, ack and confirm, both ways of doing each."""
+    compare = partial(compared, times=max(2, int(30 * size)))
     connection, channel = opened()
 
     def publish() -> None:
@@ -131,8 +133,10 @@ def measure() -> list[Measurement]:
     ]
 
 
-def compare(what: str, ours: Callable[[], object], theirs: Callable[[], object]) -> Measurement:
+def compared(
+    what: str, ours: Callable[[], object], theirs: Callable[[], object], *, times: int
+) -> Measurement:
     """Measure both, a message at a time."""
-    mine, other = (seconds_each(each, times=30) / BATCH * 1e6 for each in (ours, theirs))
+    mine, other = (seconds_each(each, times=times) / BATCH * 1e6 for each in (ours, theirs))
     remark = f"{1e6 / mine:,.0f}/s; pamqp {other:.3g} µs, {other / mine:.1f} times ours"
     return Measurement(what, mine, "µs", remark)
