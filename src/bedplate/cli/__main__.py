@@ -27,6 +27,8 @@ def main(argv: "Sequence[str] | None" = None) -> int:
         return probe.main(arguments[2:])
     try:
         from bedplate.cli import program
+
+        return program.run(arguments)
     except ModuleNotFoundError as error:
         if error.name not in _NEEDED:
             raise
@@ -36,7 +38,6 @@ def main(argv: "Sequence[str] | None" = None) -> int:
             file=sys.stderr,
         )
         return 2
-    return program.run(arguments)
 
 
 if __name__ == "__main__":

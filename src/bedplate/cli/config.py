@@ -124,7 +124,7 @@ def _show(subject: _Subject, *, files: tuple[str, ...], as_json: bool) -> int:
     else:
         width = max((len(row.key) for row in rows), default=0)
         for row in rows:
-            print(f"{row.key:<{width}} = {row.value}  ({row.origin})")
+            print(f"{row.key:<{width}} = {_in_a_line(row.value)}  ({row.origin})")
     return 0
 
 
@@ -185,6 +185,11 @@ def _explanation(explanation: Explanation) -> Mapping[str, object]:
     }
 
 
+def _in_a_line(value: str) -> str:
+    """Spell out what would break the line, or speak to the terminal instead of to its reader."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in value)
+
+
 def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
@@ -196,7 +201,7 @@ def _print_table(rows: Iterable[Row]) -> None:
 
     table = Table("option", "value", "origin", box=None, header_style="bold")
     for row in rows:
-        table.add_row(row.key, Text(row.value), Text(str(row.origin)))
+        table.add_row(row.key, Text(_in_a_line(row.value)), Text(str(row.origin)))
     Console().print(table)
 
 

@@ -168,6 +168,22 @@ def test_on_a_terminal_a_table_is_drawn(
     assert "INVENTORY_DEFAULT__DEBUG" in said
 
 
+def test_a_value_cannot_speak_to_the_terminal(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Signs that are not for reading, and ends of lines, are spelled out."""
+    (place / "declared.py").write_text(
+        "from bedplate.config import Section, option\n"
+        "class Api(Section):\n    title: str = option(default='', help='A title.')\n"
+    )
+    (place / "loud.conf").write_bytes(b"[api]\ntitle = \x1b[31mred\n  and more\n")
+    assert config("show", "loud.conf", sections="declared:Api") == 0
+    said = capsys.readouterr().out
+    assert len(said.splitlines()) == 1
+    assert "\x1b" not in said
+    assert r"\x1b[31mred" in said
+
+
 def test_a_wrong_file_cannot_be_shown(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Showing values that are not valid is refused with what is wrong, on standard error."""
     (place / "bad.conf").write_text("[api]\nworkers = 99\npassword = x\n")
