@@ -181,7 +181,7 @@ class SectionType(type):
         mcs,
         class_name: str,
         bases: tuple[type, ...],
-        body: dict[str, Any],
+        body: dict[str, object],
         /,
         *,
         name: str | None = None,

@@ -215,7 +215,7 @@ def _hints(cls: SectionType) -> Mapping[str, object]:
     try:
         hints = get_type_hints(cls, include_extras=True)
     except Exception as error:
-        why = f"its annotations cannot be resolved: {error}"
+        why = f"its annotations cannot be resolved: {error}; define what they name at module level"
         raise SchemaError(where=cls.__qualname__, why=why) from error
     for name, hint in hints.items():
         if name in cls.section_options or name.startswith("_"):

@@ -32,6 +32,7 @@ class Api(Section):
     names: list[int] = option(default=[])
     password: Secret[str] = option(default=Secret("x"))
     pins: list[Secret[int]] = option(default=[])
+    pin: Secret[int] = option(default=Secret(1))
     place: Url = option(default=Url("a://b"))
     legacy: int = option(default=1, deprecated="Nothing reads it.", since="2.0")
 
@@ -42,6 +43,7 @@ class Disk(Section, optional=True):
     path: str = option()
     token: Secret[str] = option()
     depth: int = option(default=1)
+    workes: int = option(default=1)
 
 
 SCHEMA = Schema.of([Common, Api, Disk])
@@ -114,6 +116,11 @@ def test_values_are_converted_and_defaults_filled_in() -> None:
             "c.conf:1:1: [api] names is wrong in item 2, which must be a whole number, not 'x'.",
         ),
         (
+            "api.pin=x",
+            "wrong-type",
+            "c.conf:1:1: [api] pin must be a whole number (its value is not shown).",
+        ),
+        (
             "api.devug=1",
             "unknown-option",
             "c.conf:1:1: [api] has no option 'devug'. Did you mean 'debug' in [DEFAULT]?",
@@ -169,6 +176,7 @@ def test_an_optional_section_asks_for_nothing_while_it_is_absent() -> None:
         ("DEFAULT.devug=1", "debug", "Did you mean 'debug'?"),
         ("DEFAULT.port=1", "api.port", "There is one in [api]: is it in the wrong section?"),
         ("api.debug=1", "DEFAULT.debug", "There is one in [DEFAULT]: is it in the wrong section?"),
+        ("api.workes=1", "disk.workes", "There is one in [disk]: is it in the wrong section?"),
         ("api.thread=1", "workers", "which was called 'threads'?"),
         ("api.colour=1", None, "has no option 'colour'."),
         ("apj.workers=1", "api", "Did you mean [api]?"),
@@ -237,6 +245,7 @@ def test_a_file_that_hides_a_store_s_secret_is_a_warning() -> None:
     "text",
     [
         f"api.pasword={CANARY}",
+        f"api.pin={CANARY}",
         f"api.pins={CANARY}",
         f"api.pins=1,{CANARY}",
         f"api.place={CANARY}",

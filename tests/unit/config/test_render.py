@@ -20,6 +20,7 @@ class Api(Section):
     password: Secret[str] = option(help="Administrator's password.")
     mode: Mode = option(help="How to work. " + "A long story follows, word by word. " * 4)
     spare: Secret[str] = option(default=Secret("hunter2"))
+    pin: Secret[int] = option(default=Secret(1234))
     wait: Duration = option(default=90, was=("DEFAULT.api_wait",))
     place: Url = option(default=Url("a://u:hunter2@h"))
 
@@ -131,6 +132,11 @@ def test_an_explanation_of_a_secret_shows_none_of_its_values() -> None:
     told = explain(spec, raws, Secret("hunter3"), "P")
     assert (told.value, told.secret, told.flag) == ("****", True, None)
     assert "hunter" not in repr(told) + str(told)
+    pin = SCHEMA.sections["api"].options["pin"]
+    told = explain(
+        pin, (raw("1", "environment", "V"), raw("x", "file", "a:1:1", 1)), Secret(1), "P"
+    )
+    assert {each.value for each in told.losers} == {"****"}
 
 
 def test_rows_follow_the_schema_and_leave_out_what_has_no_value() -> None:

@@ -61,6 +61,7 @@ def refusal(convert: Callable[..., object], value: object) -> Refused:
         (Duration, "30", 30.0),
         (Duration, "1.5s", 1.5),
         (Duration, "500ms", 0.5),
+        (Duration, "9ms", 0.009),
         (Duration, "5 m", 300.0),
         (Duration, "2h", 7200.0),
         (Duration, "1d", 86400.0),
