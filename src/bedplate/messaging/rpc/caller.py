@@ -251,25 +251,33 @@ class Caller:
     def _outbound(self, call: Call[_Open], reply_to: Address, args: bytes, left: float) -> Outbound:
         token = call.token
         options = token.options
-        request = self._request(call.id, options, token.method, args)
-        ttl = left
+        ttl, timeout = left, None
         if options.ttl is not None and options.ttl < left:
-            ttl = options.ttl
-            request = msgspec.structs.replace(request, timeout=left)
-        message = native.encode(msgspec.structs.replace(request, reply_to=reply_to))
+            ttl, timeout = options.ttl, left
+        request = self._request(call.id, options, token.method, args, reply_to, timeout)
         message_id = f"{call.id}.{call.sends}" if call.sends else call.id
-        return _outbound(message, token.address, message_id, Want.BOUNCE, ttl)
+        return _outbound(native.encode(request), token.address, message_id, Want.BOUNCE, ttl)
 
-    def _request(self, call_id: str, options: Options, method: str, args: bytes) -> Request:
+    def _request(
+        self,
+        call_id: str,
+        options: Options,
+        method: str,
+        args: bytes,
+        reply_to: Address | None = None,
+        timeout: float | None = None,
+    ) -> Request:
         return Request(
             call_id,
             method,
             args,
-            namespace=options.namespace,
-            version=options.version,
-            heartbeat=options.heartbeat,
-            peer=self._name,
-            context=options.context,
+            reply_to,
+            options.namespace,
+            options.version,
+            options.heartbeat,
+            timeout,
+            self._name,
+            options.context,
         )
 
     def _tell_cancelled(self, call: Call[_Open]) -> None:

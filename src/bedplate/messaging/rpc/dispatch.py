@@ -67,6 +67,9 @@ class Routes:
     def find(self, method: str, namespace: str, version: str) -> Handler | RemoteError:
         """Return the handler of a request, or the fault that answers it."""
         tables = self._tables.get(namespace, ())
+        for table in tables:
+            if version == table.written and method in table.methods:
+                return table.methods[method]  # as nearly always
         try:
             wanted = _numbers(version) if version else None
         except ValueError as error:
