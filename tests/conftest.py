@@ -96,7 +96,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _record_servers(record_testsuite_property: Callable[[str, object], None]) -> None:
+def _record_servers(
+    request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]
+) -> None:
     """Leave the servers' standing in the JUnit record, for whoever reports the whole run."""
     for name in SERVERS:
-        record_testsuite_property(name, standing(name))
+        needing = sum(
+            name in marker.args
+            for item in request.session.items
+            for marker in item.iter_markers("needs")
+        )
+        tests = f"{needing} test{'' if needing == 1 else 's'}"
+        record_testsuite_property(name, f"{standing(name)}, needed by {tests}")

@@ -101,13 +101,13 @@ def run(check: Check) -> Outcome:
     return Outcome(check.name, status, time.monotonic() - since)
 
 
-def run_tests(arguments: list[str]) -> tuple[Outcome, list[str]]:
-    """Run pytest in the foreground; return its outcome and what it did not run, and why."""
+def run_tests(arguments: list[str]) -> tuple[Outcome, list[str], list[str]]:
+    """Run pytest; return its outcome, the servers it found, and what it did not run and why."""
     with tempfile.TemporaryDirectory(prefix="bedplate-tests-") as folder:
         record = Path(folder, "tests.xml")
         outcome = run(Check("tests", tool("pytest", f"--junitxml={record}", *arguments)))
         if not record.exists():
-            return outcome._replace(remark="no test ran"), []
+            return outcome._replace(remark="no test ran"), [], []
         root = ET.parse(record).getroot()  # noqa: S314 - written by pytest a moment ago
     suites = list(root.iter("testsuite"))
     total = sum(int(suite.get("tests", "0")) for suite in suites)
@@ -115,29 +115,30 @@ def run_tests(arguments: list[str]) -> tuple[Outcome, list[str]]:
     remark = f"{total - skipped} of {total} tests ran"
     if outcome.status > 1:
         remark = "stopped before the end"
-    return outcome._replace(remark=remark), did_not_run(root)
+    return outcome._replace(remark=remark), servers(root, "found"), did_not_run(root)
+
+
+def servers(record: ET.Element, standing: str) -> list[str]:
+    """Return the servers whose standing in a JUnit record begins so."""
+    kept = [(each.get("name"), each.get("value", "")) for each in record.iter("property")]
+    return [f"  {name}: {value}" for name, value in kept if value.startswith(standing)]
 
 
 def did_not_run(record: ET.Element) -> list[str]:
     """Return what a JUnit record says was not run: absent servers, and tests by reason."""
-    absent = [
-        f"  {kept.get('name')}: {kept.get('value')}"
-        for kept in record.iter("property")
-        if kept.get("value", "").startswith("not run")
-    ]
     reasons = Counter(
         skipped.get("message", "no reason given") for skipped in record.iter("skipped")
     )
-    return absent + [
+    return servers(record, "not run") + [
         f"  {count} test{'' if count == 1 else 's'}: {why}"
         for why, count in sorted(reasons.items())
     ]
 
 
-def report(outcomes: list[Outcome], missed: list[str], seconds: float) -> int:
+def report(outcomes: list[Outcome], found: list[str], missed: list[str], seconds: float) -> int:
     """Print what ran and what did not, and return the exit status of the whole."""
     print("\nWhat ran:")
-    print(*outcomes, sep="\n")
+    print(*outcomes, *found, sep="\n")
     print("What did not run:")
     print(*(missed or ["  nothing: everything ran"]), sep="\n")
     failed = [outcome.name for outcome in outcomes if outcome.status]
@@ -158,7 +159,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     beside = [Running(check) for check in (LINT, FORMAT, TYPES, WHEEL)]
     try:
-        tests, missed = run_tests(rest)
+        tests, found, missed = run_tests(rest)
         if chosen := [each for each in rest if not each.startswith(("--require", "-q", "-v"))]:
             missed.append(f"  tests that {' '.join(chosen)} may have left out")
         outcomes = [*(running.finish() for running in beside), tests]
@@ -168,7 +169,7 @@ def main(arguments: list[str]) -> int:
     finally:
         for running in beside:
             running.stop()
-    return report(outcomes, missed, time.monotonic() - since)
+    return report(outcomes, found, missed, time.monotonic() - since)
 
 
 if __name__ == "__main__":

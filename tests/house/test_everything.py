@@ -10,9 +10,10 @@ from tests.house.everything import Check, Outcome, Running, report
 def test_all_good_is_status_0(capsys: pytest.CaptureFixture[str]) -> None:
     """Each check has a line with its time; nothing left out is said in words."""
     outcomes = [Outcome("lint", 0, 1.25, "All checks passed!"), Outcome("tests", 0, 60.0)]
-    assert report(outcomes, [], 61.2) == 0
+    assert report(outcomes, ["  rabbit: found (/x), needed by 2 tests"], [], 61.2) == 0
     said = capsys.readouterr().out.splitlines()
     assert "  lint     passed      1.2 s  All checks passed!" in said
+    assert "  rabbit: found (/x), needed by 2 tests" in said
     assert "  nothing: everything ran" in said
     assert said[-1] == "All passed, in 61 s."
 
@@ -20,7 +21,7 @@ def test_all_good_is_status_0(capsys: pytest.CaptureFixture[str]) -> None:
 def test_one_failure_fails_the_whole(capsys: pytest.CaptureFixture[str]) -> None:
     """The last line names what failed; what did not run is listed."""
     outcomes = [Outcome("lint", 0, 1.0), Outcome("types", 1, 2.0)]
-    assert report(outcomes, ["  rabbit: not run (no rabbit server is installed)"], 3.0) == 1
+    assert report(outcomes, [], ["  rabbit: not run (no rabbit server is installed)"], 3.0) == 1
     said = capsys.readouterr().out.splitlines()
     assert "  rabbit: not run (no rabbit server is installed)" in said
     assert said[-1] == "FAILED: types, in 3 s."
