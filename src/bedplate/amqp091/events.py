@@ -262,3 +262,4 @@ Event: TypeAlias = (
     | Returned
     | Oversized
 )
+"""All that the engine tells."""

@@ -73,7 +73,9 @@ FieldValue: TypeAlias = (
     "bool | int | float | str | bytes | Decimal | Timestamp | datetime | Tagged "
     "| Sequence[FieldValue] | Mapping[str, FieldValue] | None"
 )
+"""What a field table can carry, one level of it; see the module for the letters."""
 FieldTable: TypeAlias = Mapping[str, FieldValue]
+"""A table to write, or a received one."""
 
 _LONG = struct.Struct(">I")
 _FIXED: Mapping[int, struct.Struct] = MappingProxyType(
@@ -95,6 +97,7 @@ _FIXED: Mapping[int, struct.Struct] = MappingProxyType(
         )
     }
 )
+_TEXT = struct.Struct(">BI")  # letter and length
 _STAMP = struct.Struct(">Q")
 _DECIMAL = struct.Struct(">Bi")
 _SMALL = struct.Struct(">i")
@@ -165,7 +168,7 @@ class _Reader:
         self.items = 0
 
     def table(self, at: int, stop: int, depth: int) -> dict[str, FieldValue]:
-        data = self.data
+        data, unpack = self.data, _TEXT.unpack_from
         table: dict[str, FieldValue] = {}
         while at < stop:
             start = at + 1
@@ -173,15 +176,16 @@ class _Reader:
             if at >= stop:
                 raise _malformed("a name runs past its end.")
             name = data[start:at].decode("utf-8", "surrogateescape")
-            if data[at] == 0x53 and at + 5 <= stop:  # S, the most frequent by far
-                start = at + 5
-                at = start + _LONG.unpack_from(data, at + 1)[0]
-                self.items += 1
-                if at > stop or self.items > TABLE_ITEMS:
-                    raise _malformed("a text runs past its end, or too many values.")
-                table[name] = _text(data[start:at])
-            else:
+            start = at + 5
+            if data[at] != 0x53 or start > stop:
                 table[name], at = self.value(at, stop, depth)
+                continue
+            _, size = unpack(data, at)  # S, the most frequent by far: here without a call
+            at = start + size
+            self.items += 1
+            if at > stop or self.items > TABLE_ITEMS:
+                raise _malformed("a text runs past its end, or too many values.")
+            table[name] = _text(data[start:at])
         return table
 
     def array(self, at: int, stop: int, depth: int) -> list[FieldValue]:

@@ -28,8 +28,11 @@ __all__ = [
 ]
 
 PROTOCOL = b"AMQP\x00\x00\x09\x01"
+"""What a client says first."""
 METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
+"""The types of frames."""
 FRAME_END = 0xCE
+"""The last octet of every frame."""
 OVERHEAD = 8
 """Octets of a frame that are not payload: seven before it, the end mark after it."""
 FRAME_MIN = 4096

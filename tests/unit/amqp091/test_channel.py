@@ -233,7 +233,7 @@ def test_each_command_is_refused_where_it_may_not_be(
 
 @pytest.mark.parametrize("phase", ["greeting", "closing", "closed"])
 def test_commands_of_the_connection_need_an_open_one(phase: str) -> None:
-    """open_channel and update_secret are refused before Opened and after close."""
+    """The commands open_channel and update_secret are refused before Opened and after close."""
     connection = fresh() if phase == "greeting" else opened()
     if phase == "closing":
         connection.close()

@@ -236,3 +236,35 @@ def test_names_are_texts_of_at_most_255_bytes() -> None:
         encode_table({name + "x": 1})
     with pytest.raises(ProtocolError, match="must be a str"):
         encode_table({5: 1})  # type: ignore[dict-item]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (Tagged("T", 5), Timestamp(5)),
+        (Tagged("D", Decimal("1.5")), Decimal("1.5")),
+        (Tagged("F", {"a": 1}), {"a": 1}),
+        (Tagged("A", [1, 2]), [1, 2]),
+        (Tagged("V", None), None),
+        (Tagged("x", b"raw"), b"raw"),
+        (bytearray(b"raw"), b"raw"),
+    ],
+    ids=repr,
+)
+def test_a_letter_of_ones_own_is_written(value: object, read: object) -> None:
+    """Tagged takes every letter, also those that its value would get anyway."""
+    raw = encode_table({"k": value})[4:]  # type: ignore[dict-item]  # parametrised over all types
+    if isinstance(value, Tagged):
+        assert raw[2:3] == value.letter.encode()
+    assert decode_table(raw) == {"k": read}
+    assert list(Table(raw).values()) == [read]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"\x01kI\x00", b"\x01kT\x00", b"\x01kD\x00", b"\x01kS\x00", b"\x01kS\0\0\0\x01", b"\x01kZ"],
+)
+def test_each_kind_of_value_that_is_cut_short_is_malformed(raw: bytes) -> None:
+    """Fixed, sized and unknown values all end with the table, or it is no table."""
+    with pytest.raises(ProtocolError, match="malformed field table"):
+        decode_table(raw)

@@ -108,7 +108,7 @@ class Riddle:
 
 
 def test_a_challenge_goes_to_the_login() -> None:
-    """connection.secure asks the login, as often as the broker likes."""
+    """The broker's connection.secure asks the login, as often as the broker likes."""
     connection = start(Riddle(), offered=b"RIDDLE")
     connection.take_outgoing(0.0)
     for challenge in (b"abc", b""):
@@ -253,7 +253,7 @@ def test_a_stream_that_ends_tells_in_which_step(before: bytes, word: str) -> Non
 
 @pytest.mark.parametrize("before", [b"", GREETING, GREETING + TUNE, HANDSHAKE])
 def test_the_peer_may_close_in_every_phase(before: bytes) -> None:
-    """connection.close is answered with close-ok and told, whatever was going on."""
+    """The peer's connection.close is answered with close-ok and told, whatever was going on."""
     connection = fresh()
     connection.receive(before, 0.0)
     connection.take_outgoing(0.0)
@@ -310,7 +310,7 @@ def test_two_closes_that_cross_end_with_the_peers_reason() -> None:
 
 
 def test_a_secret_can_be_renewed() -> None:
-    """update_secret sends the new secret, and its answer is told."""
+    """A new secret is sent by update_secret, and its answer is told."""
     connection = opened()
     connection.update_secret("token-2", "expired")
     (update,) = frames_of(connection.take_outgoing(0.0))
