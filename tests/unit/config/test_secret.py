@@ -14,7 +14,7 @@ CANARY = "hunter2-canary"
 
 
 def test_every_printed_form_is_masked() -> None:
-    """str, repr, format and percent formatting give the mask, inside containers too."""
+    """However a secret is printed, alone or inside containers, the mask is what shows."""
     secret = Secret(CANARY)
     forms = [str(secret), repr(secret), f"{secret}", f"{secret:>10}", "%s %r" % (secret, secret)]  # noqa: UP031 - one of the forms
     forms += [repr([secret]), repr({"a": secret}), str((secret,)), ascii(secret)]
