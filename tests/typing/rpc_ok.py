@@ -24,7 +24,7 @@ class StockService(Stock):
     async def reserve(self, item: str, count: int = 1) -> int:
         """Reserve some."""
         context = rpc.context()
-        assert_type(context, rpc.Context | None)
+        assert_type(context, rpc.Context)
         return len(item) * count
 
     async def rebuild(self, ctx: rpc.Context) -> None:

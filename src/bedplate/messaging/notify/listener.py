@@ -134,8 +134,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         self._crew = Crew(self.options.workers, loop, "bedplate-listener")
         try:
-            for address in self._addresses():
-                await self._consume(address)
+            await self._consume_all()
         except BaseException:
             await self.aclose()
             raise
@@ -161,19 +160,20 @@ class Listener:
             self._counts["returned"] += 1
             self._let_go(job)
         self._waiting.clear()
-        await self._until_idle(self.options.drain)
-        for job in tuple(self._jobs):
-            if job.task is not None:
-                job.task.cancel()
-        await self._until_idle(_LAST_WORDS)
-        for job in tuple(self._jobs):
-            self._counts["returned"] += 1
-            self._let_go(job)
-        consumers, self._consumers = self._consumers, []
-        for consumer in consumers:
-            await consumer.aclose()
-        if self._crew is not None:
-            self._crew.close()
+        try:
+            await self._until_idle(self.options.drain)
+            self._cancel_all()
+            await self._until_idle(_LAST_WORDS)
+        finally:
+            self._cancel_all()
+            for job in tuple(self._jobs):
+                self._counts["returned"] += 1
+                self._let_go(job)
+            consumers, self._consumers = self._consumers, []
+            for consumer in consumers:
+                await consumer.aclose()
+            if self._crew is not None:
+                self._crew.close()
 
     def statistics(self) -> ListenerStatistics:
         """Return how the listener is doing now."""
@@ -195,6 +195,13 @@ class Listener:
             for topic in self.options.topics
             for priority in self._handlers
         ]
+
+    async def _consume_all(self) -> None:
+        # Together: each takes a journey to the broker and back.
+        consuming = map(self._consume, self._addresses())
+        for each in await asyncio.gather(*consuming, return_exceptions=True):
+            if each is not None:
+                raise each
 
     async def _consume(self, address: Address) -> None:
         """Take from one address. Deliveries may outrun the answer that names their consumer."""
@@ -327,6 +334,11 @@ class Listener:
             job.consumer.grant(1)
         elif not self._jobs:
             self._idle.set()
+
+    def _cancel_all(self) -> None:
+        for job in self._jobs:
+            if job.task is not None:
+                job.task.cancel()
 
     async def _until_idle(self, seconds: float) -> None:
         if not self._jobs:

@@ -80,7 +80,7 @@ class Answers:
         if deadline is not None:
             left = deadline - self.transport.clock.now()
             if left <= 0:
-                self.late += 1
+                self.late += kind != "beat"
                 return
             ttl = left if ttl is None else min(ttl, left)
         want = Want.NOTHING if kind == "beat" else Want.BOUNCE
@@ -118,13 +118,16 @@ class Heart(Struct):
     timer: Timer | None = None
 
     def beat(self) -> None:
-        """Beat now, and again after a third of what the caller calls silence."""
-        heartbeat = self.request.heartbeat
-        if heartbeat is None:
+        """Beat now, and again after a third of what the caller calls silence, while it waits."""
+        heartbeat, transport = self.request.heartbeat, self.answers.transport
+        if heartbeat is None or (
+            self.deadline is not None and self.deadline <= transport.clock.now()
+        ):
+            self.timer = None
             return
         self.answers.beat(self.request, self.deadline, Beat(self.request.id, self.state()))
         pause = max(heartbeat / 3, _SHORTEST_BEAT)
-        self.timer = self.answers.transport.after(pause, self.beat)
+        self.timer = transport.after(pause, self.beat)
 
     def stop(self) -> None:
         """Beat no more."""

@@ -28,7 +28,7 @@ from bedplate.errors import (
 )
 from bedplate.messaging.calls import Action, Call, Calls, End, Ended, LookAt, Resend
 from bedplate.messaging.inbox import Inbox
-from bedplate.messaging.rpc.context import context
+from bedplate.messaging.rpc.context import CURRENT
 from bedplate.messaging.rpc.crossing import Crossing
 from bedplate.messaging.rpc.faults import Errors, error_of
 from bedplate.messaging.rpc.options import Options
@@ -424,7 +424,7 @@ def _served(standing: Standing) -> bool:
 
 
 def _within_budget(timeout: float, now: float) -> float:
-    request = context()
+    request = CURRENT.get()
     if request is None or request.deadline is None:
         return timeout
     return min(timeout, request.deadline - now)

@@ -81,6 +81,12 @@ CURRENT: ContextVar[Context | None] = ContextVar("bedplate.rpc.context", default
 """The request being served; set by the server, in a copy of its variables for each request."""
 
 
-def context() -> Context | None:
-    """Return the request being served by the code that asks; None outside of handlers."""
-    return CURRENT.get()
+def context() -> Context:
+    """Return the request being served by the code that asks.
+
+    Raises LookupError where no request is being served: outside of handlers.
+    """
+    request = CURRENT.get()
+    if request is None:
+        raise LookupError("no request is being served here; this is known in handlers only")
+    return request

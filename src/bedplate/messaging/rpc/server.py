@@ -168,8 +168,7 @@ class Server:
         loop = asyncio.get_running_loop()
         self._crew = Crew(self.options.workers, loop, f"bedplate-{self.options.topic}")
         try:
-            for address in self._addresses():
-                await self._consume(address)
+            await self._consume_all()
         except BaseException:
             await self.aclose()
             raise
@@ -193,25 +192,25 @@ class Server:
             return
         self._stopping = True
         at_start = self.options.ack is Ack.START
-        if at_start:
-            # What is not begun is not acknowledged: closing returns it to the broker.
+        try:
+            if at_start:
+                # What is not begun is not acknowledged: closing returns it to the broker.
+                await self._close_consumers()
+            for job in self._waiting:
+                self._counts["returned"] += 1
+                self._let_go(job)
+            self._waiting.clear()
+            await self._until_idle(self.options.drain)
+            self._cancel_all()
+            await self._until_idle(_LAST_WORDS)
+        finally:
+            self._cancel_all()
+            for job in tuple(self._jobs):
+                self._speak_for(job)
+            # What is acknowledged when it is done could be so until now.
             await self._close_consumers()
-        for job in self._waiting:
-            self._counts["returned"] += 1
-            self._let_go(job)
-        self._waiting.clear()
-        await self._until_idle(self.options.drain)
-        for job in tuple(self._jobs):
-            if job.task is not None:
-                job.task.cancel()
-        await self._until_idle(_LAST_WORDS)
-        for job in tuple(self._jobs):
-            self._speak_for(job)
-        if not at_start:
-            # What runs is acknowledged when it is done, so the way to do so stays open till now.
-            await self._close_consumers()
-        if self._crew is not None:
-            self._crew.close()
+            if self._crew is not None:
+                self._crew.close()
 
     def statistics(self) -> ServerStatistics:
         """Return how the server is doing now."""
@@ -237,6 +236,13 @@ class Server:
             addresses.append(Address.server(topic, self.options.server, exchange=exchange))
         return addresses
 
+    async def _consume_all(self) -> None:
+        # Together: each takes a journey to the broker and back.
+        consuming = map(self._consume, self._addresses())
+        for each in await asyncio.gather(*consuming, return_exceptions=True):
+            if each is not None:
+                raise each
+
     async def _consume(self, address: Address) -> None:
         """Take from one address. Deliveries may outrun the answer that names their consumer."""
         early: list[Delivery] = []
@@ -260,6 +266,11 @@ class Server:
         consumers, self._consumers = self._consumers, []
         for consumer in consumers:
             await consumer.aclose()
+
+    def _cancel_all(self) -> None:
+        for job in self._jobs:
+            if job.task is not None:
+                job.task.cancel()
 
     async def _until_idle(self, seconds: float) -> None:
         if not self._jobs:

@@ -15,7 +15,7 @@ from bedplate.errors import MalformedMessage
 from bedplate.messaging.rpc.context import Context
 from bedplate.messaging.wire.native import dumps, loads
 
-__all__ = ["Signature", "public_methods", "read_signature"]
+__all__ = ["Signature", "public_methods", "read_signature", "readable"]
 
 _Kind = inspect.Parameter
 

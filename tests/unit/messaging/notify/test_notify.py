@@ -361,3 +361,38 @@ def test_a_filter_is_never_surprised(patterns: list[str], event_type: str) -> No
     """Any patterns and any type give an answer, and a pattern for all wants all."""
     assert isinstance(Filter(patterns).wants(event_type), bool)
     assert Filter([*patterns, "*"]).wants(event_type)
+
+
+async def test_a_listener_may_outlive_its_transport(here: Transport, url: str) -> None:
+    """Closing the transport first does no harm to a listener that is closed later."""
+    ears = Ears()
+    async with Transport.connect(url) as there, notify.listen(there, ears):
+        await notifier(here).info("x")
+        await there.aclose()
+    async with Transport.connect(url) as there, notify.listen(there, ears):
+        await asyncio.sleep(1)
+    assert ears.types == ["x"]
+
+
+async def test_a_cancelled_drain_returns_everything(here: Transport, there: Transport) -> None:
+    """Cancelling the drain of a listener gives what it had to the next one."""
+    begun: list[str] = []
+
+    async def slow(notification: notify.Notification) -> None:
+        begun.append(notification.event_type)
+        await asyncio.sleep(500)
+
+    async def listen() -> None:
+        async with notify.listen(there, slow, drain=100):
+            await notifier(here).info("x")
+            await asyncio.sleep(1)
+
+    listening = asyncio.ensure_future(listen())
+    await asyncio.sleep(5)
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+    ears = Ears()
+    async with notify.listen(there, ears):
+        await asyncio.sleep(1)
+    assert begun == ears.types == ["x"]

@@ -298,13 +298,10 @@ async def test_the_context_travels(here: Transport, there: Transport) -> None:
             return [ctx.values, ctx.peer, ctx.method, extra, remaining]
 
         def ask_in_a_thread(self) -> object:
-            ctx = rpc.context()
-            return None if ctx is None else ctx.values
+            return rpc.context().values
 
         async def cast(self) -> None:
-            ctx = rpc.context()
-            assert ctx is not None
-            seen.append(ctx.remaining())
+            seen.append(rpc.context().remaining())
 
     seen: list[float | None] = []
     async with rpc.serve(there, Curious(), topic="c"):
@@ -315,7 +312,8 @@ async def test_the_context_travels(here: Transport, there: Transport) -> None:
         with pytest.raises(Unencodable, match="a context"):
             await client.with_(context={"user": object()}).call("ask")
     assert seen == [None]
-    assert rpc.context() is None
+    with pytest.raises(LookupError, match="in handlers only"):
+        rpc.context()
 
 
 async def test_extra_arguments_go_to_who_takes_them(here: Transport, there: Transport) -> None:

@@ -81,7 +81,7 @@ async def test_a_timeout_holds_whatever_the_link_does(
     faults: Faults,
     trouble: Literal["freeze", "cut", "refuse", "drop", "delay"],
 ) -> None:
-    """timeout=3 is 3 seconds with the broker frozen, gone, refusing, deaf or slow."""
+    """A timeout of 3 s is 3 s with the broker frozen, gone, refusing, deaf or slow."""
     async with rpc.serve(there, Slow(), topic="slow"):
         client = rpc.Client(here, topic="slow", timeout=3)
         await client.call("sleep", seconds=0)
@@ -364,3 +364,72 @@ async def test_a_look_does_not_take_a_draining_server_for_nobody(
     assert await call == "slept"
     with pytest.raises(NoSuchTarget):
         await client.call("sleep", seconds=5)
+
+
+async def test_a_server_may_outlive_its_transport(here: Transport, url: str) -> None:
+    """Closing the transport first does no harm to a server or client that is closed later."""
+    async with Transport.connect(url) as there:
+        client = rpc.Client(there, topic="slow")
+        async with rpc.serve(there, Slow(), topic="slow", drain=1):
+            await client.call("sleep", seconds=0)
+            call = asyncio.ensure_future(rpc.Client(here, topic="slow").call("sleep", seconds=50))
+            await asyncio.sleep(1)
+            await there.aclose()
+        call.cancel()
+        await client.aclose()
+        with pytest.raises(TransportClosed):
+            await client.call("sleep", seconds=0)
+
+
+async def test_a_server_that_is_cancelled_while_it_drains(
+    here: Transport, there: Transport
+) -> None:
+    """Cancelling the drain ends it: handlers are cancelled, callers answered, nothing is taken."""
+    service = Slow()
+    call: list[asyncio.Future[object]] = []
+
+    async def serve() -> None:
+        async with rpc.serve(there, service, topic="slow", drain=100):
+            client = rpc.Client(here, topic="slow", timeout=60)
+            call.append(asyncio.ensure_future(client.call("sleep", seconds=50)))
+            await asyncio.sleep(1)
+
+    serving = asyncio.ensure_future(serve())
+    await asyncio.sleep(3)
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    with pytest.raises(RemoteError, match="The server stopped before"):
+        await call[0]
+    await asyncio.sleep(1)
+    assert service.cancelled == 1
+    with pytest.raises(NoSuchTarget):
+        await rpc.Client(here, topic="slow").call("sleep", seconds=0)
+
+
+async def test_a_server_does_not_beat_for_callers_that_are_gone(
+    here: Transport, there: Transport
+) -> None:
+    """Beats end at the deadline, though the handler goes on."""
+    async with rpc.serve(there, Slow(), topic="slow", drain=0):
+        client = rpc.Client(here, topic="slow", timeout=5, heartbeat=1)
+        await ends_at(5.0, client.call("sleep", seconds=500), DeadlineExceeded)
+        await asyncio.sleep(1)
+        late, timers = client.statistics.late, there.statistics().timers
+        await asyncio.sleep(100)
+        assert client.statistics.late == late
+        assert there.statistics().timers <= timers
+
+
+async def test_a_server_that_cannot_begin_leaves_nothing_behind(
+    here: Transport, there: Transport, faults: Faults
+) -> None:
+    """If the broker does not answer, serving fails in time and takes nothing later."""
+    faults.freeze()
+    with pytest.raises(DeadlineExceeded):
+        async with rpc.serve(here, Slow(), topic="slow"):
+            raise AssertionError
+    faults.thaw()
+    await asyncio.sleep(10)
+    with pytest.raises(NoSuchTarget):
+        await rpc.Client(there, topic="slow").call("sleep", seconds=0)
