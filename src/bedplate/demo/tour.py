@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Awaitable
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 from bedplate.errors import BedplateError, MessagingError, RemoteError
 from bedplate.messaging import notify, rpc
@@ -18,7 +18,7 @@ from bedplate.service import Service
 
 __all__ = ["main"]
 
-_ENVIRON = {"INVENTORY_WAREHOUSE__OPENING": "25"}
+_ENVIRON = MappingProxyType({"INVENTORY_WAREHOUSE__OPENING": "25"})
 
 
 def main() -> int:
