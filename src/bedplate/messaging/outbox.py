@@ -124,26 +124,33 @@ class Outbox:
             self._end(held, error)
 
     def drain(self) -> None:
-        """Send what may be sent."""
+        """Send what may be sent, and what is put in while doing so."""
         if self._draining:
             return
         self._draining = True
         try:
-            for held in tuple(self._held.values()):
-                if not self._up:
-                    break
-                if self._shut(held.message.address) or held.key not in self._held:
-                    continue
-                try:
-                    self._send(held)
-                except LinkLost:
-                    self._up = False
-                except Exception as error:  # noqa: BLE001 - for whoever wanted it sent
-                    self._end(held, error)
-                else:
-                    self._end(held, None)
+            seen = -1
+            while self._up and seen != self._serial:
+                seen = self._serial
+                self._pass()
         finally:
             self._draining = False
+
+    def _pass(self) -> None:
+        for held in tuple(self._held.values()):
+            # Sending may bring news: each message is judged by how things are when its turn comes.
+            if not self._up:
+                break
+            if self._shut(held.message.address) or held.key not in self._held:
+                continue
+            try:
+                self._send(held)
+            except LinkLost:
+                self._up = False
+            except Exception as error:  # noqa: BLE001 - for whoever wanted it sent
+                self._end(held, error)
+            else:
+                self._end(held, None)
 
     def _shut(self, address: Address) -> bool:
         return None in self._flow or address in self._flow

@@ -43,6 +43,7 @@ __all__ = [
     "Consumer",
     "ConsumerStatistics",
     "Delivery",
+    "Dropped",
     "Ended",
     "Receive",
     "Stage",
@@ -62,6 +63,9 @@ _PROVEN = 10.0
 
 Receive = Callable[[list["Delivery"]], object]
 """Called on the loop with what one read brought, in order; must neither block nor raise."""
+Dropped = Callable[["Delivery", Verdict], object]
+"""Called on the loop with a settled message and why it was not handed over: it expired, was
+done before, or was tried too often."""
 Ended = Callable[[SubscriptionLost], object]
 """Called on the loop, once, when a source cannot be restored."""
 Consume = Callable[[Receive, Ended], Awaitable["Consumer"]]
@@ -226,21 +230,22 @@ class ConsumerStatistics(Struct, frozen=True):
 class _Sink:
     """Where one inlet delivers, for as long as it is the consumer's."""
 
-    __slots__ = ("consumer", "early", "inlet", "over")
+    __slots__ = ("consumer", "early", "inlet", "opened", "over")
 
     def __init__(self, consumer: "Consumer", over: "asyncio.Future[InletLost]") -> None:
         self.consumer = consumer
         self.over = over
         self.inlet: Inlet | None = None
+        self.opened = False
         self.early: list[Arrival] = []
 
     def arrived(self, batch: Sequence[Arrival]) -> None:
         if self.over.done():
             return
-        if self.inlet is None:
-            self.early.extend(batch)  # deliveries may outrun the answer to take()
-        else:
+        if self.opened:
             self.consumer._arrived(batch)  # noqa: SLF001 - one mechanism
+        else:
+            self.early.extend(batch)  # deliveries may outrun the answer to take()
 
     def revoked(self, lanes: frozenset[int]) -> None:
         self.consumer._intake.revoke(lanes)  # noqa: SLF001 - one mechanism
@@ -270,6 +275,8 @@ class Consumer:
         self_granting: bool = False,
     ) -> None:
         self.source = source
+        self.dropped: Dropped | None = None
+        """Hears of messages that are settled without being handed over; may be set any time."""
         self._stage = stage
         self._line = line
         self._receive = receive
@@ -348,11 +355,25 @@ class Consumer:
                 )
             else:
                 self._tell(ruling.settle)
+                if self.dropped is not None:
+                    self._report_dropped(Delivery(arrival, ruling.deadline), ruling.verdict)
             if self._stage.observers:
                 self._observe(arrival, ruling.verdict)
         self._grant_due()
         if ready:
             self._hand_over(ready)
+
+    def _report_dropped(self, delivery: Delivery, verdict: Verdict) -> None:
+        try:
+            if self.dropped is not None:
+                self.dropped(delivery, verdict)
+        except Exception as error:  # noqa: BLE001 - reported; what was decided stays
+            asyncio.get_running_loop().call_exception_handler(
+                {
+                    "message": f"who hears of drops at {self.source.address} raised",
+                    "exception": error,
+                }
+            )
 
     def _hand_over(self, ready: list[Delivery]) -> None:
         try:
@@ -525,6 +546,8 @@ class Consumer:
         sink.inlet = inlet
         if not self._first.done():
             self._first.set_result(None)
+            await asyncio.sleep(0)  # whoever waits for the consumer has it before its deliveries
+        sink.opened = True
         if sink.early and not sink.over.done():
             early, sink.early = sink.early, []
             self._arrived(early)

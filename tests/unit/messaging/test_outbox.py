@@ -89,6 +89,27 @@ def test_what_is_for_one_link_dies_with_it() -> None:
     assert not outbox.flow
 
 
+def test_sending_may_bring_news() -> None:
+    """What is taken back, put in or shut out while the buffer drains is respected at once."""
+    sent: list[Held] = []
+    waiting = [held(0), held(1), held(2, ADDRESSES[1]), held(3)]
+
+    def send(each: Held) -> None:
+        sent.append(each)
+        if each.message.id == "0":
+            assert not outbox.free(ADDRESSES[0])  # others are before it
+            outbox.put(held(4))
+            outbox.drop(waiting[1])
+            outbox.flow_changed(ADDRESSES[1], "full")
+            outbox.link_up()
+
+    outbox = Outbox(10, send)
+    for each in waiting:
+        outbox.put(each)
+    outbox.link_up()
+    assert ids(sent) == ["0", "2", "3", "4"]
+
+
 class Buffered(RuleBasedStateMachine):
     """A peer that comes, goes and closes flow; a sender that overtakes whenever it may."""
 

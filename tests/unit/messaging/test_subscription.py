@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from bedplate._floor.backoff import Backoff
 from bedplate.errors import SubscriptionLost, TransportClosed, Unsupported
@@ -26,6 +27,7 @@ from bedplate.messaging import (
     TransportPolicy,
     Verdict,
 )
+from bedplate.messaging.driver import Inlet, Sink
 from bedplate.messaging.drivers.memory import MemoryBroker, MemoryDriver, broker
 from bedplate.messaging.observe import Received
 from bedplate.testing.faulty import Faults, faulty
@@ -187,6 +189,25 @@ async def test_a_retry_with_a_delay_comes_back_then() -> None:
             await again.retry(delay=0)
             await anext(deliveries)
             assert s.loop.time() - began == 7.5
+
+
+async def test_where_the_broker_cannot_wait_we_do() -> None:
+    """A delay is kept without the broker's help, by holding the message unsettled meanwhile."""
+    async with scene() as s:
+        await (await s.transport.consume(Source(ORDERS), print, credit=1)).aclose()
+        await s.publish(b"1")
+        link = s.faults.links[-1]
+        link.offers = structs.replace(link.offers, delay=Support.NO)
+        async with s.transport.subscribe(ORDERS) as deliveries:
+            began = s.loop.time()
+            await (await anext(deliveries)).retry(delay=7.5)
+            again = await anext(deliveries)
+            assert s.loop.time() - began == 7.5
+            await again.retry(delay=1000.0)
+        began = s.loop.time()
+        async with s.transport.subscribe(ORDERS) as deliveries:
+            await anext(deliveries)
+        assert s.loop.time() == began
 
 
 async def test_rejected_messages_do_not_come_again() -> None:
@@ -456,10 +477,21 @@ async def test_a_receiver_that_raises_is_reported_and_its_messages_go_back() -> 
 async def test_arrivals_that_outrun_the_answer_to_take_are_kept() -> None:
     """A driver may deliver before take() has returned; nothing of that is lost or misordered."""
     async with scene() as s:
+        await (await s.transport.consume(Source(ORDERS), print, credit=1)).aclose()
         await s.publish(b"1", b"2")
+        link = s.faults.links[-1]
+        at_once = link.take
+
+        async def slow(source: Source, sink: Sink, *, credit: int) -> Inlet:
+            inlet = await at_once(source, sink, credit=credit)
+            await asyncio.sleep(1)
+            return inlet
+
+        link.take = slow  # type: ignore[method-assign]  # an answer that takes its time
         got: list[Delivery] = []
         consumer: Consumer = await s.transport.consume(Source(ORDERS), got.extend, credit=2)
-        await asyncio.sleep(0.1)
+        assert got == []  # not before the caller has the consumer
+        await asyncio.sleep(0)
         assert [each.body for each in got] == [b"1", b"2"]
         assert consumer.statistics.unsettled == 2
 

@@ -17,6 +17,7 @@ from bedplate.errors import (
     ConnectFailed,
     DeadlineExceeded,
     InvalidUrl,
+    LinkLost,
     NoSuchTarget,
     PublishRefused,
     PublishUnknown,
@@ -462,6 +463,24 @@ async def test_declaring_goes_on_on_the_next_link() -> None:
         await s.transport.declare(Topology((Entity(Address.topic("new")),)), timeout=10)
         standing = await s.transport.look(Address.topic("new"))
         assert (standing.exists, standing.consumers) == (True, 0)
+
+
+async def test_a_link_that_fails_before_it_says_so_is_not_asked_again() -> None:
+    """Between the first error of a dying link and its end nothing spins; the next link serves."""
+    async with scene(quick()) as s:
+        asked = 0
+
+        async def dying(*_: object, **__: object) -> None:
+            nonlocal asked
+            asked += 1
+            if asked > 5:
+                pytest.fail("it asks the dying link over and over")
+            raise LinkLost(where="here", why="it is going.")
+
+        s.faults.links[0].declare = dying  # type: ignore[assignment,method-assign]  # on its way out
+        s.loop.call_later(1.0, s.faults.cut)
+        assert (await s.transport.look(ORDERS, timeout=10)).exists
+        assert asked == 1
 
 
 async def test_closing_ends_what_waits() -> None:

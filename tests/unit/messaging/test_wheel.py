@@ -156,6 +156,21 @@ async def test_a_cancellation_from_elsewhere_passes_a_limit() -> None:
         await task
 
 
+async def test_a_cancellation_at_the_moment_of_the_limit_wins() -> None:
+    """Who cancels a task in the very moment its limit ends is not answered with a timeout."""
+    loop = asyncio.get_running_loop()
+    wheel = Wheel(loop)
+
+    async def work() -> None:
+        with wheel.limit(1.0):
+            await asyncio.sleep(100)
+
+    task = asyncio.create_task(work())
+    loop.call_later(1.0, task.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_limits_nest_and_the_outer_one_may_end_first() -> None:
     """An outer limit that ends inside an inner one is reported by the outer one."""
     wheel = Wheel(asyncio.get_running_loop())
