@@ -257,6 +257,7 @@ class Server:
             credit=self.options.credit,
             policy=IntakePolicy(ack=self.options.ack),
         )
+        consumer.dropped = self._dropped
         self._consumers.append(consumer)
         receive = partial(self._arrived, consumer)
         if early:
@@ -348,6 +349,20 @@ class Server:
             job.heart.request = request
         return True
 
+    def _dropped(self, delivery: Delivery, verdict: Verdict) -> None:
+        """Answer a call that will not run: it came too late, or was tried too often."""
+        if verdict not in (Verdict.EXPIRED, Verdict.PARK):
+            return  # a repeat: the first one is answered
+        try:
+            request = native.decode(delivery)
+        except MalformedMessage as error:
+            _log.debug("an expired message was malformed as well: %s", error)
+            return
+        if type(request) is not Request:
+            return
+        self._counts["received"] += 1
+        self._not_run(request, _call_deadline(request, delivery), verdict)
+
     def _malformed(self, delivery: Delivery, consumer: Consumer, error: MalformedMessage) -> None:
         """Reject what cannot be read; answer it where it says to whom."""
         self._counts["malformed"] += 1
@@ -398,7 +413,8 @@ class Server:
     def _start(self, job: _Job, crew: Crew) -> None:
         verdict = job.delivery.start()
         if verdict is not Verdict.RUN:
-            self._not_run(job, verdict)
+            self._not_run(job.request, job.deadline, verdict)
+            self._let_go(job)
             return
         request, signature = job.request, job.handler.signature
         try:
@@ -467,14 +483,17 @@ class Server:
         )
         self._let_go(job)
 
-    def _not_run(self, job: _Job, verdict: Verdict) -> None:
+    def _not_run(self, request: Request, deadline: float | None, verdict: Verdict) -> None:
         if verdict is Verdict.EXPIRED:
             self._counts["expired"] += 1
-            error = RequestExpired.say(f"{job.request.method}() waited too long and was not run.")
-            self._answers.fault(job.request, job.deadline, fault_of(error, job.request.id))
+            error = RequestExpired.say(f"{request.method}() waited too long and was not run.")
+            self._answers.fault(request, deadline, fault_of(error, request.id))
+        elif verdict is Verdict.PARK:
+            self._counts["refused"] += 1
+            why = f"{request.method}() was begun too often without an end and is put aside."
+            self._answers.fault(request, deadline, Fault(request.id, "parked", "Parked", why))
         else:
             self._counts["returned"] += 1
-        self._let_go(job)
 
     def _let_go(self, job: _Job) -> None:
         """End a request: no more beats, its credit back, and maybe the server is idle."""

@@ -234,6 +234,19 @@ async def test_expired_requests_never_run(here: Transport, there: Transport) -> 
         assert server.statistics().expired == 2
 
 
+async def test_requests_that_arrive_expired_are_answered(
+    here: Transport, there: Transport, faults: Faults
+) -> None:
+    """A request overtaken by its ttl on the way does not run, and its caller hears at once."""
+    service = Slow()
+    faults.sending.delay(3, where=lambda message: message.kind == "call")
+    async with rpc.serve(there, service, topic="slow") as server:
+        client = rpc.Client(here, topic="slow", timeout=60, ttl=2)
+        # The broker's own expiry counts from when it got the request; ours from the sending.
+        await ends_at(3.0, client.call("sleep", seconds=1), RequestExpired)
+        assert (service.ran, server.statistics().expired) == (0, 1)
+
+
 async def test_a_ttl_does_not_shorten_the_budget(here: Transport, there: Transport) -> None:
     """A ttl bounds the beginning only: a handler that began has the whole timeout."""
 
