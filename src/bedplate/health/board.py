@@ -80,12 +80,12 @@ class _Slot:
 
     __slots__ = ("answered", "began", "check", "due", "outcome", "took")
 
-    def __init__(self, check: Check, now: float) -> None:
+    def __init__(self, check: Check, now: float, known: Outcome) -> None:
         self.check = check
         self.due = now
         self.began: float | None = None
         self.answered: float | None = None
-        self.outcome = _NOT_RUN
+        self.outcome = known
         self.took: float | None = None
 
     def standing(self, now: float) -> tuple[Outcome, float | None]:
@@ -139,14 +139,16 @@ class Board:
         period: float = 10.0,
         deadline: float = 2.0,
         shared: bool = False,
+        known: Outcome = _NOT_RUN,
     ) -> Check:
         """Add an active check, due at once.
 
         ``period`` is the time between the end of a run and the next, ``deadline`` how long a run
-        may take (both in seconds). Raises `DuplicateCheck`, and ValueError for what makes no sense.
+        may take (both in seconds). ``known`` holds until it has run for the first time; without
+        it readiness waits for that. Raises `DuplicateCheck`, and ValueError for what makes no sense.
         """
         check = Check.of(name, run, kinds=kinds, period=period, deadline=deadline, shared=shared)
-        self._enter(name, _Slot(check, self.clock.now()))
+        self._enter(name, _Slot(check, self.clock.now(), known))
         for listener in self._listeners:
             listener()
         return check

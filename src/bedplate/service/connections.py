@@ -42,10 +42,10 @@ class Connections:
         return connections
 
     def watch(self, board: health.Board) -> None:
-        """Let readiness depend on the transports from now on."""
+        """Let readiness depend on the transports from now on; they have just connected."""
         for transport in (self._rpc, self._notify):
             if transport is not None:
-                board.add(transport.name, _check_of(transport), period=_PERIOD)
+                board.add(transport.name, _check_of(transport), period=_PERIOD, known=health.PASS)
 
     @property
     def rpc(self) -> Transport:

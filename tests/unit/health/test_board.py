@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bedplate.errors import DuplicateCheck
 from bedplate.health.board import Board
-from bedplate.health.check import Outcome, State, fail, warn
+from bedplate.health.check import PASS, Outcome, State, fail, warn
 from bedplate.health.report import Report, Result
 from bedplate.testing import FakeClock
 
@@ -369,3 +369,15 @@ def test_in_any_order_of_events_a_board_keeps_its_promises(steps: list[object]) 
 
 def _plain(answer: object) -> State:
     return "fail" if answer is False else "pass"
+
+
+def test_what_is_known_holds_until_the_first_run() -> None:
+    """A check added with what is known already does not make readiness wait for its first run."""
+    clock = FakeClock()
+    board = Board(clock=clock)
+    board.add("broker", lambda: None, known=PASS)
+    board.started()
+    assert board.report("ready").state == "pass"
+    (check,) = board.begin_due()
+    board.finished(check.name, fail("gone"))
+    assert board.report("ready").state == "fail"
