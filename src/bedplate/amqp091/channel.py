@@ -218,9 +218,16 @@ class Channel:
             raise _misuse("consume(nowait=True) needs a consumer tag: nobody would tell it.")
         flags = no_local, no_ack, exclusive, nowait
         self._request("basic.consume", queue, consumer_tag, *flags, arguments, nowait=nowait)
+        if not nowait:
+            self._state.subscribing.add(consumer_tag)
 
     def cancel(self, consumer_tag: str, *, nowait: bool = False) -> None:
-        """Ask for no more deliveries (``ConsumerCancelled``); some may still be on their way."""
+        """Ask for no more deliveries (``ConsumerCancelled``); some may still be on their way.
+
+        Not before ``Consuming``: RabbitMQ would end the connection.
+        """
+        if consumer_tag in self._state.subscribing:
+            raise _misuse(f"The consumer {consumer_tag!r} is not there yet; wait for Consuming.")
         self._request("basic.cancel", consumer_tag, nowait, nowait=nowait)
 
     def get(self, queue: str, *, no_ack: bool = False) -> None:

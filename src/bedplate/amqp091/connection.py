@@ -89,7 +89,7 @@ class Connection:
         self._rest = bytearray()
         self._need = OVERHEAD
         self._heard = self._sent = now
-        self._secrets = 0
+        self._secrets = self._highest = 0
         self._last_word: Closed | None = None
         self._server: Mapping[str, FieldValue] = _NOTHING
 
@@ -137,8 +137,13 @@ class Connection:
                 reply_code=ReplyCode.CHANNEL_ERROR,
                 why=f"All {self._wire.limits.channel_max} channels are in use; close one.",
             )
-        number = next(n for n in range(1, len(receptions) + 2) if n not in receptions)
-        state = ChannelState(number)
+        # A number rests as long as it can: RabbitMQ may still send for a channel that it closed.
+        reused = self._highest >= self._wire.limits.channel_max
+        if reused:
+            number = next(n for n in range(1, len(receptions) + 2) if n not in receptions)
+        else:
+            number = self._highest = self._highest + 1
+        state = ChannelState(number, reused=reused)
         self._wire.send_method(number, encode_method("channel.open"))
         state.waiting.append("channel.open")
         receptions[number] = Reception(state, self._wire)
@@ -287,10 +292,10 @@ class Connection:
     def _control(
         self, kind: int, number: int, data: bytes, at: int, stop: int, events: list[Event]
     ) -> None:
-        """Hear a frame that belongs to no open channel."""
+        """Hear a frame that belongs to no open channel; one that is closed may still get some."""
         if number:
-            if self._phase is not Phase.CLOSING:
-                why = f"a frame on channel {number}, which is not open."
+            if number > self._highest and self._phase is not Phase.CLOSING:
+                why = f"a frame on channel {number}, which was never open."
                 raise peer_fault(ReplyCode.CHANNEL_ERROR, why)
             return
         if kind == HEARTBEAT and at == stop:

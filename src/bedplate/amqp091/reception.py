@@ -133,6 +133,8 @@ class Reception:
             why = f"{method.name} in the middle of a message."
             raise peer_fault(ReplyCode.UNEXPECTED_FRAME, why)
         if state.phase is Phase.OPENING and method.name not in _WHILE_OPENING:
+            if state.reused:
+                return
             why = f"{method.name} on a channel that is not open yet."
             raise peer_fault(ReplyCode.CHANNEL_ERROR, why)
         values = decode_arguments(method, data, at, stop)
@@ -156,6 +158,8 @@ class Reception:
         state.waiting.remove(request)
         if request == "tx.commit":
             state.usable = True
+        if method.name == "basic.consume-ok":
+            state.subscribing -= {str(values[0]), ""}
         if method.name == "channel.open-ok":
             state.phase = Phase.OPEN
         if method.name == "basic.get-ok":
@@ -233,7 +237,9 @@ class Reception:
 
     def _stray(self, why: str) -> None:
         """Judge a content frame that belongs to no message."""
-        if self._state.phase is not Phase.CLOSING:  # then it belongs to one that was not heard
+        state = self._state
+        late = state.phase is Phase.CLOSING or (state.phase is Phase.OPENING and state.reused)
+        if not late:  # else it belongs to a message that was not heard
             raise peer_fault(ReplyCode.UNEXPECTED_FRAME, why)
 
     def _forget_body(self) -> None:

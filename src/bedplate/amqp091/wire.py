@@ -34,6 +34,8 @@ class ChannelState:
     ``usable`` is whether commands may be given. ``waiting`` holds the names of the requests not
     yet answered, oldest first. ``published``
     counts messages in confirm mode, ``delivered`` is the highest delivery tag that came in.
+    ``subscribing`` are the consumer tags whose consume is not answered. ``reused`` tells that
+    another channel had the number before.
     """
 
     __slots__ = (
@@ -43,13 +45,16 @@ class ChannelState:
         "number",
         "phase",
         "published",
+        "reused",
+        "subscribing",
         "transacting",
         "usable",
         "waiting",
     )
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, *, reused: bool) -> None:
         self.number = number
+        self.reused = reused
         self.phase = Phase.OPENING
         self.usable = True
         self.flowing = True
@@ -58,6 +63,7 @@ class ChannelState:
         self.published = 0
         self.delivered = 0
         self.waiting: deque[str] = deque()
+        self.subscribing: set[str] = set()
 
     def end(self, phase: Phase) -> None:
         """Refuse commands from now on."""

@@ -409,8 +409,31 @@ def test_a_stopped_flow_refuses_messages_until_it_goes_on() -> None:
     channel.publish("", "k", b"")
 
 
+def test_numbers_of_closed_channels_rest_as_long_as_possible() -> None:
+    """A new channel gets a number that was never used while there are any."""
+    connection = opened(Limits(channel_max=3))
+    first = open_channel(connection)
+    connection.receive(method(1, "channel.close", 404, "", 0, 0), 0.0)
+    assert first.phase is Phase.CLOSED
+    assert [connection.open_channel().number for _ in range(3)] == [2, 3, 1]
+
+
+def test_a_consumer_is_cancelled_only_after_it_is_there() -> None:
+    """RabbitMQ ends the connection for a cancel that comes before its queue has answered."""
+    connection = opened()
+    channel = open_channel(connection)
+    channel.consume("q", "tag")
+    channel.consume("q", "other", nowait=True)
+    channel.cancel("other")
+    with pytest.raises(ProtocolError, match="not there yet") as caught:
+        channel.cancel("tag")
+    assert caught.value.ours
+    connection.receive(method(1, "basic.consume-ok", "tag"), 0.0)
+    channel.cancel("tag")
+
+
 def test_numbers_of_closed_channels_are_used_again() -> None:
-    """Channel numbers are the lowest free ones, and there are as many as agreed."""
+    """When all numbers were used the lowest free one is, and there are as many as agreed."""
     connection = opened(Limits(channel_max=3))
     channels = [open_channel(connection) for _ in range(3)]
     assert [channel.number for channel in channels] == [1, 2, 3]
