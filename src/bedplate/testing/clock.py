@@ -8,9 +8,14 @@ runs in milliseconds and always the same way.
 import asyncio
 import selectors
 import threading
-from typing import final
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar, TypeVarTuple, Unpack, final
 
 __all__ = ["FakeClock", "TurnedLoop"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _START = 1_000.0
 _EPOCH = 1_700_000_000.0
@@ -77,9 +82,9 @@ class TurnedLoop(asyncio.SelectorEventLoop):
     """An asyncio loop whose time jumps; it is a `bedplate.clock.Clock` as well.
 
     Sockets work, but peers outside the process live in real time: use it where all that happens
-    happens in this loop. Threads of the loop's default executor, and threads announced with
-    ``thread_started`` and ``thread_ended``, hold the clock while they work. Waiting with no timer
-    set and no event for 10 real seconds raises RuntimeError instead of hanging.
+    happens in this loop. Work given to ``run_in_executor`` or ``asyncio.to_thread``, and threads
+    announced with ``thread_started`` and ``thread_ended``, hold the clock while they last. Waiting
+    with no timer set and no event for 10 real seconds raises RuntimeError instead of hanging.
     """
 
     def __init__(self) -> None:
@@ -105,6 +110,26 @@ class TurnedLoop(asyncio.SelectorEventLoop):
     def jump(self, seconds: float) -> None:
         """Let ``seconds`` pass at once; the loop does so itself whenever all wait."""
         self._turned += seconds
+
+    def run_in_executor(
+        self,
+        executor: Executor | None,
+        func: Callable[[Unpack[Ts]], T],
+        *args: *Ts,
+    ) -> asyncio.Future[T]:
+        """Do as every loop does, and hold the clock until the result is here."""
+        self.thread_started()
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(lambda _: self.thread_ended())
+        return future
+
+    async def shutdown_default_executor(self, *timeout: float | None) -> None:
+        """Do as every loop does; a time limit must not pass while threads end."""
+        self.thread_started()
+        try:
+            await super().shutdown_default_executor(*timeout)
+        finally:
+            self.thread_ended()
 
     def thread_started(self) -> None:
         """Hold the clock until ``thread_ended``; safe from any thread."""

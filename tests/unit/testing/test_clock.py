@@ -36,6 +36,12 @@ async def test_turned_loop_waits_for_announced_threads() -> None:
     thread.join()
 
 
+async def test_turned_loop_waits_for_work_in_threads() -> None:
+    """asyncio.to_thread takes real time and none of the loop's, so a short limit holds."""
+    async with asyncio.timeout(0.001):
+        assert await asyncio.to_thread(threading.Event().wait, 0.02) is False
+
+
 def test_fake_clock_turns_both_ways_of_telling_time() -> None:
     """Turning moves monotonic and wall time alike; the wall alone may be set."""
     clock = FakeClock()
