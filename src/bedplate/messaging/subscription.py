@@ -356,7 +356,8 @@ class Consumer:
             else:
                 self._tell(ruling.settle)
                 if self.dropped is not None:
-                    self._report_dropped(Delivery(arrival, ruling.deadline), ruling.verdict)
+                    dropped = Delivery(arrival, ruling.deadline, attempts=ruling.attempts)
+                    self._report_dropped(dropped, ruling.verdict)
             if self._stage.observers:
                 self._observe(arrival, ruling.verdict)
         self._grant_due()

@@ -451,6 +451,26 @@ async def test_starting_judges_once_more() -> None:
         assert [each.body for each in got[3:]] == [b"runs", b"lost"]
 
 
+async def test_who_asks_hears_of_what_was_dropped_unseen() -> None:
+    """An expired or repeated message is told with its verdict, though nobody gets it to run."""
+    async with scene() as s:
+        dropped: list[tuple[bytes, Verdict, bool]] = []
+        got: list[Delivery] = []
+        s.faults.arriving.delay(5.0, nth=1)
+        consumer = await s.transport.consume(Source(ORDERS), got.extend, credit=10)
+        consumer.dropped = lambda delivery, verdict: dropped.append(
+            (delivery.body, verdict, delivery.settled)
+        )
+        await s.publish(b"late", ttl=2.0)
+        await s.publish(b"twice", b"twice", id="same")
+        await asyncio.sleep(10)
+        assert [each.body for each in got] == [b"twice"]
+        assert dropped == [
+            (b"twice", Verdict.DUPLICATE, True),
+            (b"late", Verdict.EXPIRED, True),
+        ]
+
+
 async def test_a_receiver_that_raises_is_reported_and_its_messages_go_back() -> None:
     """A bug in a receiver loses nothing and stops nobody."""
     async with scene() as s:
