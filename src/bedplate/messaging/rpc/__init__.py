@@ -22,8 +22,9 @@ from bedplate.messaging.rpc.interface import Interface as Interface
 from bedplate.messaging.rpc.options import Choices as Choices
 from bedplate.messaging.rpc.options import Options as Options
 from bedplate.messaging.rpc.server import Server as Server
-from bedplate.messaging.rpc.server import ServerStatistics as ServerStatistics
 from bedplate.messaging.rpc.serving import serve as serve
+from bedplate.messaging.rpc.terms import ServerOptions as ServerOptions
+from bedplate.messaging.rpc.terms import ServerStatistics as ServerStatistics
 
 __all__ = [
     "Choices",
@@ -34,6 +35,7 @@ __all__ = [
     "Interface",
     "Options",
     "Server",
+    "ServerOptions",
     "ServerStatistics",
     "client",
     "context",

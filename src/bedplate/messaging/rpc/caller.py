@@ -7,22 +7,17 @@ results pass as JSON text.
 
 import asyncio
 import logging
-from collections.abc import Callable
-from types import MappingProxyType
 
 import msgspec
 from msgspec import Struct
 
 from bedplate.clock import Deadline
 from bedplate.errors import (
-    CallLost,
     DeadlineExceeded,
     LinkLost,
     MalformedMessage,
     MessagingError,
     NoSuchTarget,
-    PublishRefused,
-    ReplyPathLost,
     TransportClosed,
     TransportError,
 )
@@ -30,6 +25,7 @@ from bedplate.messaging.calls import Action, Call, Calls, End, Ended, LookAt, Re
 from bedplate.messaging.inbox import Inbox
 from bedplate.messaging.rpc.context import CURRENT
 from bedplate.messaging.rpc.crossing import Crossing
+from bedplate.messaging.rpc.endings import Asked, bounce_error, deadline_error, end_error
 from bedplate.messaging.rpc.faults import Errors, error_of
 from bedplate.messaging.rpc.options import Options
 from bedplate.messaging.subscription import Delivery
@@ -71,27 +67,13 @@ class ClientStatistics(Struct, frozen=True):
     malformed: int
 
 
-class _Open(Struct):
-    """What belongs to one open call besides its state. ``outcome`` gives the result's JSON text.
-
-    An ``outcome`` of None means: send it again.
-    """
-
-    options: Options
-    method: str
-    address: Address
-    timeout: float
-    errors: Errors
-    outcome: asyncio.Future[bytes | None]
-
-
 class Caller:
     """Makes calls over one transport, on its loop."""
 
     def __init__(self, transport: Transport, name: str) -> None:
         self.transport = transport
         self._name = name
-        self._calls: Calls[_Open] = Calls()
+        self._calls: Calls[Asked] = Calls()
         self._inbox: Inbox | None = None
         self._opening: asyncio.Task[Inbox] | None = None
         self._crossing: Crossing | None = None
@@ -126,14 +108,14 @@ class Caller:
         timeout = _within_budget(options.timeout, now)
         address = options.address
         if timeout <= 0:
-            raise _deadline(method, address, 0.0, "the request it belongs to has no time left")
+            raise deadline_error(method, address, 0.0, "the request it belongs to has no time left")
         deadline = Deadline(now, timeout)
         inbox = self._inbox
         if inbox is None:
             inbox = await self._open(deadline, method, address)
         loop = asyncio.get_running_loop()
         self._number += 1
-        token = _Open(options, method, address, timeout, errors, loop.create_future())
+        token = Asked(options, method, address, timeout, errors, loop.create_future())
         call = self._calls.start(
             f"{inbox.token}.{self._number}",
             token,
@@ -152,6 +134,8 @@ class Caller:
                     return result
                 token.outcome = loop.create_future()
         except BaseException as error:
+            if token.outcome.done() and not token.outcome.cancelled():
+                token.outcome.exception()  # it lost the race, and nobody else will look at it
             given_up = self._calls.cancel(call.id) is not None
             if given_up and call.sends and isinstance(error, asyncio.CancelledError):
                 self._tell_cancelled(call)
@@ -171,7 +155,7 @@ class Caller:
         while True:
             left = timeout - (clock.now() - start)
             if left <= 0:
-                raise _deadline(method, address, timeout, "confirmation")
+                raise deadline_error(method, address, timeout, "confirmation")
             try:
                 await self.transport.publish(
                     address, message, timeout=left, repeats=options.repeats
@@ -222,11 +206,11 @@ class Caller:
                 self._inbox = await asyncio.shield(opening)
                 await self._inbox.ready(deadline)
         except TimeoutError:
-            raise _deadline(method, address, deadline.timeout, "connecting") from None
+            raise deadline_error(method, address, deadline.timeout, "connecting") from None
         self._looks_offered = self.transport.capabilities.look is not Support.NO
         return self._inbox
 
-    async def _send(self, inbox: Inbox, call: Call[_Open], args: bytes, deadline: Deadline) -> None:
+    async def _send(self, inbox: Inbox, call: Call[Asked], args: bytes, deadline: Deadline) -> None:
         token = call.token
         while call.open:
             now = self.transport.clock.now()
@@ -234,21 +218,13 @@ class Caller:
                 # Reading the address raises where there is no link to send on.
                 inbox.send(self._outbound(call, inbox.address, args, deadline.at - now))
             except LinkLost:
-                try:
-                    await inbox.ready(deadline)
-                except DeadlineExceeded as error:
-                    if not call.open:
-                        return  # the outcome tells why
-                    raise _deadline(
-                        token.method, token.address, token.timeout, "connecting"
-                    ) from error
-                await asyncio.sleep(_BREATH)
+                await _ready_or_over(inbox, deadline, token)
             else:
                 self._calls.sent(call, inbox.epoch, now)
                 self._arm()
                 return
 
-    def _outbound(self, call: Call[_Open], reply_to: Address, args: bytes, left: float) -> Outbound:
+    def _outbound(self, call: Call[Asked], reply_to: Address, args: bytes, left: float) -> Outbound:
         token = call.token
         options = token.options
         ttl, timeout = left, None
@@ -280,7 +256,7 @@ class Caller:
             options.context,
         )
 
-    def _tell_cancelled(self, call: Call[_Open]) -> None:
+    def _tell_cancelled(self, call: Call[Asked]) -> None:
         """Let the server know; on a topic nobody knows which one it is, so all are told."""
         options = call.token.options
         address = call.token.address
@@ -314,7 +290,7 @@ class Caller:
                 call = calls.fault(value.call)
                 if call is not None:
                     token = call.token
-                    _fail(token, error_of(value, str(token.address), token.errors))
+                    token.fail(error_of(value, str(token.address), token.errors))
             elif type(value) is Beat:
                 self._beat(value)
             else:
@@ -329,7 +305,7 @@ class Caller:
         if why in (Bounce.REFUSED, Bounce.EXPIRED):
             call = self._calls.fault(call_id)
             if call is not None:
-                _fail(call.token, _refused(call.token, why))
+                call.token.fail(bounce_error(call.token, why))
             return
         ended = self._calls.bounced(call_id, now, attempt=attempt)
         if ended is not None:
@@ -363,7 +339,7 @@ class Caller:
         self._malformed += 1
         call = self._calls.fault(delivery.correlation_id)
         if call is not None:
-            _fail(call.token, error)
+            call.token.fail(error)
         else:
             _log.warning("a reply was dropped: %s", error)
 
@@ -386,10 +362,10 @@ class Caller:
         self._act(self._calls.tick(now))
         self._arm()
 
-    def _act(self, actions: "list[Action[_Open]] | list[Ended[_Open]]") -> None:
+    def _act(self, actions: "list[Action[Asked]] | list[Ended[Asked]]") -> None:
         for action in actions:
             if isinstance(action, Ended):
-                _fail(action.call.token, _ERRORS[action.how](action))
+                action.call.token.fail(end_error(action))
             elif isinstance(action, Resend):
                 outcome = action.call.token.outcome
                 if not outcome.done():
@@ -399,7 +375,7 @@ class Caller:
                 self._looks.add(look)
                 look.add_done_callback(self._looks.discard)
 
-    async def _look(self, call: Call[_Open]) -> None:
+    async def _look(self, call: Call[Asked]) -> None:
         try:
             standing = await self.transport.look(call.token.address)
         except MessagingError as error:
@@ -410,6 +386,23 @@ class Caller:
         if ended is not None:
             self._act([ended])
         self._arm()
+
+
+async def _ready_or_over(inbox: Inbox, deadline: Deadline, asked: Asked) -> None:
+    """Wait for a link to send on, or until the call is over by other means."""
+    ready = asyncio.get_running_loop().create_task(inbox.ready(deadline))
+    either: set[asyncio.Future[None] | asyncio.Future[bytes | None]] = {ready, asked.outcome}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if asked.outcome.done():
+            return  # the outcome tells why
+        ready.result()
+    except DeadlineExceeded as error:
+        raise deadline_error(asked.method, asked.address, asked.timeout, "connecting") from error
+    finally:
+        if not ready.cancel() and not ready.cancelled():
+            ready.exception()  # it may have lost the race
+    await asyncio.sleep(_BREATH)
 
 
 def _served(standing: Standing) -> bool:
@@ -451,54 +444,3 @@ def _outbound(message: Message, to: Address, message_id: str, want: Want, ttl: f
         message.reply_to,
         persistent=False,
     )
-
-
-def _fail(token: _Open, error: Exception) -> None:
-    if not token.outcome.done():
-        token.outcome.set_exception(error)
-
-
-def _refused(token: _Open, why: Bounce) -> MessagingError:
-    if why is Bounce.EXPIRED:
-        return _deadline(token.method, token.address, token.timeout, "in the queue")
-    return PublishRefused(address=str(token.address), why="the queue takes no more messages.")
-
-
-def _deadline(method: str, address: Address, timeout: float, stage: str) -> DeadlineExceeded:
-    return DeadlineExceeded(
-        operation=f"The call of {method}", target=str(address), timeout=timeout, stage=stage
-    )
-
-
-def _of_deadline(ended: Ended[_Open]) -> MessagingError:
-    token = ended.call.token
-    stage = "waiting for the reply" if ended.call.sends else "connecting"
-    return _deadline(token.method, token.address, token.timeout, stage)
-
-
-def _of_silence(ended: Ended[_Open]) -> MessagingError:
-    return CallLost(target=str(ended.call.token.address), silence=ended.silence)
-
-
-def _of_no_target(ended: Ended[_Open]) -> MessagingError:
-    return NoSuchTarget(target=str(ended.call.token.address))
-
-
-def _of_reply_path(ended: Ended[_Open]) -> MessagingError:
-    return ReplyPathLost(target=str(ended.call.token.address))
-
-
-def _of_closing(_: Ended[_Open]) -> MessagingError:
-    return TransportClosed(what="The client")
-
-
-_Judge = Callable[[Ended[_Open]], MessagingError]
-_ERRORS: MappingProxyType[End, _Judge] = MappingProxyType(
-    {
-        End.DEADLINE: _of_deadline,
-        End.CALL_LOST: _of_silence,
-        End.NO_SUCH_TARGET: _of_no_target,
-        End.REPLY_PATH_LOST: _of_reply_path,
-        End.CLOSED: _of_closing,
-    }
-)

@@ -11,11 +11,8 @@ from collections.abc import Callable
 from contextvars import Context as Variables
 from contextvars import copy_context
 from functools import partial
-from math import inf
 from types import TracebackType
 from typing import Self, final
-
-from msgspec import Struct
 
 from bedplate.errors import (
     BadArguments,
@@ -30,13 +27,14 @@ from bedplate.messaging.rpc.answers import Answers, Heart
 from bedplate.messaging.rpc.context import CURRENT, Context
 from bedplate.messaging.rpc.dispatch import Handler, Routes
 from bedplate.messaging.rpc.faults import fault_of
+from bedplate.messaging.rpc.terms import COUNTED, ServerOptions, ServerStatistics
 from bedplate.messaging.subscription import Consumer, Delivery
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Address, Settle, Settlement, Source
 from bedplate.messaging.wire import native
 from bedplate.messaging.wire.values import QUEUED, RUNNING, Beat, Cancel, Fault, Request
 
-__all__ = ["Server", "ServerOptions", "ServerStatistics"]
+__all__ = ["Server"]
 
 _log = logging.getLogger("bedplate.messaging.rpc")
 
@@ -44,59 +42,6 @@ _ACK = Settle(Settlement.ACK)
 _REJECT = Settle(Settlement.REJECT)
 _CANCELS_KEPT = 1000
 _LAST_WORDS = 1.0
-
-
-class ServerOptions(Struct, frozen=True, kw_only=True):
-    """How a server works; see `bedplate.messaging.rpc.serve`. Times are in seconds."""
-
-    topic: str
-    exchange: str = "default"
-    server: str | None = None
-    workers: int = 8
-    accept: int | None = None
-    ack: Ack = Ack.START
-    drain: float = 10.0
-    tracebacks: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.topic:
-            raise ValueError("a server needs the name of a topic")
-        if self.workers < 1:
-            raise ValueError(f"workers={self.workers}: a server needs at least one")
-        if self.accept is not None and self.accept < 0:
-            raise ValueError(f"accept={self.accept}: it counts waiting requests, 0 or more")
-        if not 0 <= self.drain < inf:
-            raise ValueError(f"drain={self.drain!r}: give a number of seconds")
-
-    @property
-    def credit(self) -> int:
-        """How many requests are taken from each address at once: running and waiting."""
-        return self.workers + (4 * self.workers if self.accept is None else self.accept)
-
-
-class ServerStatistics(Struct, frozen=True):
-    """How a server is doing. Counts are since it was opened.
-
-    ``received`` counts requests; each ends in one of ``results``, ``faults``, ``done`` (casts),
-    ``refused`` (unknown method, bad arguments, …), ``expired``, ``cancelled``, ``repeated`` (a
-    request already in hand) or ``returned`` to the broker. ``late_answers`` were not sent because
-    nobody waited any more, ``lost_answers`` because the transport could not.
-    """
-
-    running: int
-    waiting: int
-    received: int
-    results: int
-    faults: int
-    done: int
-    refused: int
-    expired: int
-    cancelled: int
-    repeated: int
-    returned: int
-    malformed: int
-    late_answers: int
-    lost_answers: int
 
 
 class _Job:
@@ -220,7 +165,7 @@ class Server:
             waiting=len(self._waiting),
             late_answers=self._answers.late,
             lost_answers=self._answers.lost,
-            **{name: counts[name] for name in _COUNTED},
+            **{name: counts[name] for name in COUNTED},
         )
 
     def __repr__(self) -> str:
@@ -519,20 +464,6 @@ class Server:
     def _report_here(self, job: _Job, text: bytes) -> None:
         if not job.over:
             self._answers.beat(job.request, job.deadline, Beat(job.request.id, RUNNING, text))
-
-
-_COUNTED = (
-    "received",
-    "results",
-    "faults",
-    "done",
-    "refused",
-    "expired",
-    "cancelled",
-    "repeated",
-    "returned",
-    "malformed",
-)
 
 
 def _dismiss(delivery: Delivery, consumer: Consumer) -> None:

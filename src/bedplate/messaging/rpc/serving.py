@@ -5,7 +5,8 @@ from typing import Literal
 from bedplate.messaging.intake import Ack
 from bedplate.messaging.rpc.dispatch import Endpoint, Routes
 from bedplate.messaging.rpc.interface import Contract, contract_of
-from bedplate.messaging.rpc.server import Server, ServerOptions
+from bedplate.messaging.rpc.server import Server
+from bedplate.messaging.rpc.terms import ServerOptions
 from bedplate.messaging.transport import Transport
 
 __all__ = ["serve"]

@@ -1,6 +1,7 @@
 """Deadlines, heartbeats, ttl and lost links, on a clock that is turned."""
 
 import asyncio
+import gc
 from typing import Literal
 
 import pytest
@@ -446,3 +447,27 @@ async def test_a_server_that_cannot_begin_leaves_nothing_behind(
     await asyncio.sleep(10)
     with pytest.raises(NoSuchTarget):
         await rpc.Client(there, topic="slow").call("sleep", seconds=0)
+
+
+async def test_closing_ends_calls_that_wait_for_a_link(here: Transport, faults: Faults) -> None:
+    """A call that was never sent ends with its client, and leaves no unread error behind."""
+    loop = asyncio.get_running_loop()
+    unread: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, context: unread.append(context))
+    client = rpc.Client(here, topic="slow", timeout=60)
+    with pytest.raises(NoSuchTarget):
+        await client.call("sleep")
+    faults.refuse()
+    faults.cut()
+    for close in (client.aclose, here.aclose):
+        call = asyncio.ensure_future(client.call("sleep", seconds=0))
+        await asyncio.sleep(1)
+        start = now()
+        await close()
+        with pytest.raises(TransportClosed):
+            await call
+        assert now() == start
+        client = rpc.Client(here, topic="slow", timeout=60)
+    del call
+    gc.collect()
+    assert unread == []

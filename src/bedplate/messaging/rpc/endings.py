@@ -1,0 +1,72 @@
+"""What the caller hears when its call ends without an answer. Pure but for the future it holds."""
+
+import asyncio
+
+from msgspec import Struct
+
+from bedplate.errors import (
+    CallLost,
+    DeadlineExceeded,
+    MessagingError,
+    NoSuchTarget,
+    PublishRefused,
+    ReplyPathLost,
+    TransportClosed,
+)
+from bedplate.messaging.calls import End, Ended
+from bedplate.messaging.rpc.faults import Errors
+from bedplate.messaging.rpc.options import Options
+from bedplate.messaging.types import Address, Bounce
+
+__all__ = ["Asked", "bounce_error", "deadline_error", "end_error"]
+
+
+class Asked(Struct):
+    """What belongs to one open call besides its state.
+
+    ``outcome`` gives the result's JSON text; None means: send it again. ``timeout`` is in seconds.
+    """
+
+    options: Options
+    method: str
+    address: Address
+    timeout: float
+    errors: Errors
+    outcome: asyncio.Future[bytes | None]
+
+    def fail(self, error: Exception) -> None:
+        """Let the caller have an error, unless it gave up already."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+
+
+def end_error(ended: Ended[Asked]) -> MessagingError:
+    """Return the error of a call that ended by something else than an answer."""
+    asked = ended.call.token
+    target = str(asked.address)
+    match ended.how:
+        case End.CALL_LOST:
+            return CallLost(target=target, silence=ended.silence)
+        case End.NO_SUCH_TARGET:
+            return NoSuchTarget(target=target)
+        case End.REPLY_PATH_LOST:
+            return ReplyPathLost(target=target)
+        case End.CLOSED:
+            return TransportClosed(what="The client")
+        case _:
+            stage = "waiting for the reply" if ended.call.sends else "connecting"
+            return deadline_error(asked.method, asked.address, asked.timeout, stage)
+
+
+def bounce_error(asked: Asked, why: Bounce) -> MessagingError:
+    """Return the error of a request that somebody refused or nobody took in time."""
+    if why is Bounce.EXPIRED:
+        return deadline_error(asked.method, asked.address, asked.timeout, "in the queue")
+    return PublishRefused(address=str(asked.address), why="the queue takes no more messages.")
+
+
+def deadline_error(method: str, address: Address, timeout: float, stage: str) -> DeadlineExceeded:
+    """Return the error of a call whose ``timeout`` (seconds) ended in this stage."""
+    return DeadlineExceeded(
+        operation=f"The call of {method}", target=str(address), timeout=timeout, stage=stage
+    )

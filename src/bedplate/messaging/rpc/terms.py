@@ -1,0 +1,76 @@
+"""On what terms a server works, and how it is doing. Values only."""
+
+from math import inf
+
+from msgspec import Struct
+
+from bedplate.messaging.intake import Ack
+
+__all__ = ["COUNTED", "ServerOptions", "ServerStatistics"]
+
+COUNTED = (
+    "received",
+    "results",
+    "faults",
+    "done",
+    "refused",
+    "expired",
+    "cancelled",
+    "repeated",
+    "returned",
+    "malformed",
+)
+"""What `ServerStatistics` counts, by name."""
+
+
+class ServerOptions(Struct, frozen=True, kw_only=True):
+    """How a server works; see `bedplate.messaging.rpc.serve`. Times are in seconds."""
+
+    topic: str
+    exchange: str = "default"
+    server: str | None = None
+    workers: int = 8
+    accept: int | None = None
+    ack: Ack = Ack.START
+    drain: float = 10.0
+    tracebacks: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.topic:
+            raise ValueError("a server needs the name of a topic")
+        if self.workers < 1:
+            raise ValueError(f"workers={self.workers}: a server needs at least one")
+        if self.accept is not None and self.accept < 0:
+            raise ValueError(f"accept={self.accept}: it counts waiting requests, 0 or more")
+        if not 0 <= self.drain < inf:
+            raise ValueError(f"drain={self.drain!r}: give a number of seconds")
+
+    @property
+    def credit(self) -> int:
+        """How many requests are taken from each address at once: running and waiting."""
+        return self.workers + (4 * self.workers if self.accept is None else self.accept)
+
+
+class ServerStatistics(Struct, frozen=True):
+    """How a server is doing. Counts are since it was opened.
+
+    ``received`` counts requests; each ends in one of ``results``, ``faults``, ``done`` (casts),
+    ``refused`` (unknown method, bad arguments, …), ``expired``, ``cancelled``, ``repeated`` (a
+    request already in hand) or ``returned`` to the broker. ``late_answers`` were not sent because
+    nobody waited any more, ``lost_answers`` because the transport could not.
+    """
+
+    running: int
+    waiting: int
+    received: int
+    results: int
+    faults: int
+    done: int
+    refused: int
+    expired: int
+    cancelled: int
+    repeated: int
+    returned: int
+    malformed: int
+    late_answers: int
+    lost_answers: int
