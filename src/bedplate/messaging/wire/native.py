@@ -86,6 +86,7 @@ _FAULT = msgspec.json.Decoder(_FaultBody)
 def dumps(value: object, what: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Return ``value`` as JSON text; ``what`` names it in errors, which never show it.
 
+    JSON's limits are not errors: NaN and infinity become null, tuples and sets lists, keys text.
     Raises `Unencodable` for what JSON cannot carry, `TooLarge`.
     """
     try:

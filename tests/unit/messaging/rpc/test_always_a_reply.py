@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bedplate.config import Secret
 from bedplate.errors import (
@@ -17,7 +19,10 @@ from bedplate.errors import (
     ServerBusy,
 )
 from bedplate.messaging import Address, Message, Outbound, Transport, Want, rpc
-from bedplate.messaging.types import Bounce
+from bedplate.messaging.rpc.faults import error_of, fault_of
+from bedplate.messaging.types import Arrival, Bounce
+from bedplate.messaging.wire import native
+from bedplate.messaging.wire.values import Fault
 
 
 class OutOfStock(Exception):
@@ -333,8 +338,6 @@ async def test_late_answers_are_dropped_and_counted(here: Transport, there: Tran
 
 def test_the_errors_of_a_peer_stay_apart_from_ones_own() -> None:
     """What a server says on purpose keeps its code; what it was told by another one does not."""
-    from bedplate.messaging.rpc.faults import error_of, fault_of
-
     said = fault_of(BadArguments.say("no such size"), "c")
     assert (said.code, said.retryable) == ("bad-arguments", False)
     told = error_of(said, "shelf", {})
@@ -344,3 +347,46 @@ def test_the_errors_of_a_peer_stay_apart_from_ones_own() -> None:
     relayed = fault_of(domain, "c")
     assert (relayed.code, relayed.retryable) == ("out-of-stock", False)
     assert not isinstance(error_of(relayed, "stock", {}), NoSuchMethod)
+
+
+class Odd(Exception):
+    """An exception with whatever attributes are drawn."""
+
+    code: object = None
+    details: object = None
+    retryable: object = None
+
+
+anything = st.none() | st.integers() | st.text() | st.just(object()) | st.binary(max_size=3)
+
+
+@given(
+    text=st.text(),
+    code=anything,
+    details=anything | st.dictionaries(anything.filter(lambda v: v is not None), anything),
+    retryable=anything,
+    depth=st.integers(0, 12),
+    tracebacks=st.booleans(),
+)
+def test_any_exception_is_a_fault_that_can_be_sent(
+    *, text: str, code: object, details: object, retryable: object, depth: int, tracebacks: bool
+) -> None:
+    """Whatever an exception carries, there is a message for it, and an error at the other end."""
+    error = Odd(text)
+    error.code, error.details, error.retryable = code, details, retryable
+    cause: BaseException = error
+    for _ in range(depth):
+        cause.__cause__ = Odd(text)
+        cause = cause.__cause__
+    cause.__cause__ = error  # a chain may bite its tail
+    fault = fault_of(error, "c", tracebacks=tracebacks)
+    message = native.encode(fault)
+    arrived = native.decode(
+        Arrival(1, message.body, kind=message.kind, correlation_id=message.correlation_id)
+    )
+    assert isinstance(arrived, Fault)
+    rebuilt = error_of(arrived, "t", {})
+    assert isinstance(rebuilt, RemoteError)
+    assert rebuilt.code
+    assert len(rebuilt.causes) <= 8
+    assert rebuilt.retryable is (retryable is True)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from bedplate.clock import Deadline
 from bedplate.errors import (
     CallLost,
     DeadlineExceeded,
@@ -15,9 +16,11 @@ from bedplate.errors import (
     RequestExpired,
     TransportClosed,
 )
-from bedplate.messaging import Transport, rpc
+from bedplate.messaging import Address, Bounce, Delivery, Transport, rpc
 from bedplate.messaging.drivers.memory import MemoryDriver
 from bedplate.messaging.types import Outbound
+from bedplate.messaging.wire import native
+from bedplate.messaging.wire.values import Beat, Request
 from bedplate.testing.faulty import Faults, faulty
 
 
@@ -471,3 +474,42 @@ async def test_closing_ends_calls_that_wait_for_a_link(here: Transport, faults: 
     del call
     gc.collect()
     assert unread == []
+
+
+async def test_beats_say_what_becomes_of_a_request(here: Transport, there: Transport) -> None:
+    """Beats come at receipt and every third of the heartbeat, queued first and running then."""
+    heard: list[tuple[float, str]] = []
+    begin = now()
+
+    class Ear:
+        def arrived(self, deliveries: list[Delivery]) -> None:
+            for each in deliveries:
+                value = native.decode(each)
+                what = value.state if isinstance(value, Beat) else type(value).__name__
+                heard.append((round(now() - begin, 3), what))
+
+        def bounced(self, message_id: str, why: Bounce) -> None:
+            raise AssertionError(message_id, why)
+
+        def lost(self, epoch: int, why: Exception) -> None:
+            """Nothing waits."""
+
+    async with rpc.serve(there, Slow(), topic="slow", workers=1):
+        first = asyncio.ensure_future(rpc.Client(here, topic="slow").call("sleep", seconds=2.3))
+        await asyncio.sleep(0.5)
+        inbox = await here.inbox(Ear())
+        await inbox.ready(Deadline(now(), 5))
+        request = Request(
+            f"{inbox.token}.1", "sleep", b'{"seconds":2.4}', inbox.address, heartbeat=3.0
+        )
+        await here.publish(Address.topic("slow"), native.encode(request))
+        await first
+        await asyncio.sleep(10)
+    assert heard == [
+        (0.5, "queued"),
+        (1.5, "queued"),
+        (2.5, "running"),
+        (3.5, "running"),
+        (4.5, "running"),
+        (4.7, "Reply"),
+    ]
