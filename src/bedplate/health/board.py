@@ -145,7 +145,9 @@ class Board:
 
         ``period`` is the time between the end of a run and the next, ``deadline`` how long a run
         may take (both in seconds). ``known`` holds until it has run for the first time; without
-        it readiness waits for that. Raises `DuplicateCheck`, and ValueError for what makes no sense.
+        it readiness waits for that.
+
+        Raises `DuplicateCheck`, and ValueError for what makes no sense.
         """
         check = Check.of(name, run, kinds=kinds, period=period, deadline=deadline, shared=shared)
         self._enter(name, _Slot(check, self.clock.now(), known))

@@ -96,7 +96,11 @@ async def listen(pages: Pages, host: str = "127.0.0.1", port: int = 0) -> AsyncI
             lambda: _Conversation(pages, callers), host, port
         )
     except (OSError, OverflowError) as error:
-        raise CannotListen(where=_pair(host, port), why=_advice(error)) from error
+        why = _advice(error)
+        if isinstance(error, OSError) and error.errno is None:
+            # From Python 3.13 on, asyncio says so by an error without a number.
+            why = _ADVICE[errno.EADDRNOTAVAIL]
+        raise CannotListen(where=_pair(host, port), why=why) from error
     real = cast("tuple[str, int]", server.sockets[0].getsockname())
     try:
         yield Listener(host=real[0], port=real[1])
