@@ -51,6 +51,7 @@ TRANSPORT = tuple(
     f"messaging.{name}"
     for name in (
         "transport",
+        "lookup",
         "switchboard",
         "inbox",
         "subscription",

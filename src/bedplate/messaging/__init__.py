@@ -9,6 +9,7 @@ from bedplate.messaging.inbox import InboxListener as InboxListener
 from bedplate.messaging.intake import Ack as Ack
 from bedplate.messaging.intake import IntakePolicy as IntakePolicy
 from bedplate.messaging.intake import Verdict as Verdict
+from bedplate.messaging.lookup import find_driver as find_driver
 from bedplate.messaging.observe import Observer as Observer
 from bedplate.messaging.recovery import RecoveryPolicy as RecoveryPolicy
 from bedplate.messaging.subscription import Consumer as Consumer
@@ -64,4 +65,5 @@ __all__ = [
     "TransportUrl",
     "Verdict",
     "Want",
+    "find_driver",
 ]

@@ -7,28 +7,24 @@ knows no envelope.
 """
 
 import asyncio
-import time
-import warnings
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NoReturn, Self, final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bedplate._floor import plugins
-from bedplate.clock import Clock
+from bedplate.clock import Clock, LoopClock
 from bedplate.config import Section
 from bedplate.errors import (
     DeadlineExceeded,
-    InvalidUrl,
     LinkLost,
     TransportClosed,
-    Unsupported,
 )
-from bedplate.messaging.driver import CONTRACT, Driver, Link, Maturity
+from bedplate.messaging.driver import Driver, Link, Maturity
 from bedplate.messaging.inbox import Inbox, InboxListener
 from bedplate.messaging.intake import Ack, IntakePolicy
 from bedplate.messaging.line import LineStatistics, Route
+from bedplate.messaging.lookup import check_driver, find_driver, options_for
 from bedplate.messaging.observe import Observer
 from bedplate.messaging.outbox import Held
 from bedplate.messaging.recovery import RecoveryPolicy
@@ -113,16 +109,6 @@ class TransportStatistics(Struct, frozen=True):
         return sum(line.reconnects for line in self.lines)
 
 
-class _LoopClock:
-    """The loop's own time. A loop whose clock is turned in tests tells the wall time as well."""
-
-    __slots__ = ("now", "wall")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.now: Callable[[], float] = loop.time
-        self.wall: Callable[[], float] = getattr(loop, "wall", time.time)
-
-
 @final
 class Transport:
     """Carries messages between addresses. Made by `connect`, used inside ``async with``.
@@ -202,14 +188,14 @@ class Transport:
         """
         if self._board is not None:
             raise TransportClosed(what=f"{self!r}, which was entered before,")
-        driver = self._driver or _driver_for(self.url)
-        _check_driver(driver)
+        driver = self._driver or find_driver(self.url.driver)
+        check_driver(driver)
         loop = asyncio.get_running_loop()
         route = Route(
             driver=driver,
             url=self.url,
-            options=_options_for(driver, self.url, self._options),
-            clock=self._clock or _LoopClock(loop),
+            options=options_for(driver, self.url, self._options),
+            clock=self._clock or LoopClock(loop),
             wheel=Wheel(loop),
             recovery=self._policy.recovery,
             connect_timeout=self._policy.connect_timeout,
@@ -556,64 +542,3 @@ def _outbound(address: Address, message: Message, want: Want, message_id: str) -
 def _topped(has: Support, on: Support = Support.NATIVE) -> Support:
     """Say who provides what the transport adds where the broker has ``on`` but not this."""
     return Support.ABOVE if has is Support.NO and on is not Support.NO else has
-
-
-def _driver_for(url: TransportUrl) -> Driver:
-    found = plugins.load("bedplate.drivers", url.driver)
-    driver: Driver = found() if isinstance(found, type) else found  # type: ignore[assignment]  # what an entry point holds is checked next
-    return driver
-
-
-def _check_driver(driver: Driver) -> None:
-    if driver.contract != CONTRACT:
-        raise Unsupported(
-            driver=driver.name,
-            what=f"version {CONTRACT} of the driver contract (it was written for version "
-            f"{driver.contract})",
-            instead="Install releases of the two that fit.",
-        )
-    status = driver.status
-    if status.maturity is Maturity.DEPRECATED:
-        instead = f"; use {status.instead}" if status.instead else ""
-        warnings.warn(
-            f"The {driver.name} driver is deprecated since {status.since or 'now'} and goes with "
-            f"{status.removal or 'a later release'}{instead}.",
-            DeprecationWarning,
-            stacklevel=3,
-        )
-    elif status.maturity is Maturity.EXPERIMENTAL:
-        warnings.warn(
-            f"The {driver.name} driver is experimental: {status.reason or 'it may change'}.",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def _options_for(driver: Driver, url: TransportUrl, given: Section | None) -> Section:
-    kind = driver.options
-    if given is not None and not isinstance(given, kind):
-        raise InvalidUrl(
-            url=str(url),
-            why=f"its options are a {type(given).__name__}, the {driver.name} driver takes "
-            f"{kind.__name__}.",
-        )
-    if not url.options:
-        return kind() if given is None else given
-    from bedplate.config.schema import describe
-
-    specs = describe(kind).options
-    names = kind.section_options
-    values = {} if given is None else {name: getattr(given, name) for name in names}
-    for name, text in url.options:
-        spec = specs.get(name)
-        if spec is None:
-            raise InvalidUrl(
-                url=str(url),
-                why=f"the {driver.name} driver has no option {name!r} "
-                f"(it has: {', '.join(sorted(specs)) or 'none'}).",
-            )
-        try:
-            values[name] = spec.type.parse(text)
-        except ValueError as error:
-            raise InvalidUrl(url=str(url), why=f"{name} {error}.") from None
-    return kind(**values)

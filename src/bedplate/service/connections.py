@@ -2,14 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import cast
 
 from bedplate import health
-from bedplate._floor import plugins
 from bedplate.config import Config, Url
 from bedplate.errors import SectionAbsent
-from bedplate.messaging import Transport
-from bedplate.messaging.driver import Driver
+from bedplate.messaging import Transport, find_driver
 from bedplate.messaging.url import TransportUrl
 from bedplate.service.options import NotifyTransport, RpcTransport, ServiceOptions
 
@@ -61,8 +58,7 @@ class Connections:
 
 
 async def _connect(stack: AsyncExitStack, config: Config, name: str, url: Url) -> Transport:
-    found = plugins.load("bedplate.drivers", url.scheme)
-    driver = cast("Driver", found() if isinstance(found, type) else found)
+    driver = find_driver(url.scheme)
     return await stack.enter_async_context(
         Transport.connect(
             TransportUrl(url),

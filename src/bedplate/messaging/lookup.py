@@ -1,0 +1,89 @@
+"""Which driver a URL means, whether it fits, and with which options it is to connect.
+
+Knows nothing of links.
+"""
+
+import warnings
+
+from bedplate._floor import plugins
+from bedplate.config import Section
+from bedplate.errors import InvalidUrl, Unsupported
+from bedplate.messaging.driver import CONTRACT, Driver, Maturity
+from bedplate.messaging.url import TransportUrl
+
+__all__ = ["check_driver", "find_driver", "options_for"]
+
+_GROUP = "bedplate.drivers"
+
+
+def find_driver(scheme: str) -> Driver:
+    """Return the driver that an installed package offers for a URL's scheme.
+
+    Raises `PluginNotFound`, which names those that are there.
+    """
+    found = plugins.load(_GROUP, scheme)
+    driver: Driver = found() if isinstance(found, type) else found  # type: ignore[assignment]  # check_driver looks at what an entry point holds
+    return driver
+
+
+def check_driver(driver: Driver) -> None:
+    """Refuse a driver written for another contract, and warn of one that is not supported.
+
+    Raises `Unsupported`.
+    """
+    if driver.contract != CONTRACT:
+        raise Unsupported(
+            driver=driver.name,
+            what=f"version {CONTRACT} of the driver contract (it was written for version "
+            f"{driver.contract})",
+            instead="Install releases of the two that fit.",
+        )
+    status = driver.status
+    if status.maturity is Maturity.DEPRECATED:
+        instead = f"; use {status.instead}" if status.instead else ""
+        warnings.warn(
+            f"The {driver.name} driver is deprecated since {status.since or 'now'} and goes with "
+            f"{status.removal or 'a later release'}{instead}.",
+            DeprecationWarning,
+            stacklevel=4,
+        )
+    elif status.maturity is Maturity.EXPERIMENTAL:
+        warnings.warn(
+            f"The {driver.name} driver is experimental: {status.reason or 'it may change'}.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def options_for(driver: Driver, url: TransportUrl, given: Section | None) -> Section:
+    """Return the driver's options as given, with what the URL's query says on top.
+
+    Raises `InvalidUrl` for options the driver has not, and for values they cannot have.
+    """
+    kind = driver.options
+    if given is not None and not isinstance(given, kind):
+        raise InvalidUrl(
+            url=str(url),
+            why=f"its options are a {type(given).__name__}, the {driver.name} driver takes "
+            f"{kind.__name__}.",
+        )
+    if not url.options:
+        return kind() if given is None else given
+    from bedplate.config.schema import describe
+
+    specs = describe(kind).options
+    names = kind.section_options
+    values = {} if given is None else {name: getattr(given, name) for name in names}
+    for name, text in url.options:
+        spec = specs.get(name)
+        if spec is None:
+            raise InvalidUrl(
+                url=str(url),
+                why=f"the {driver.name} driver has no option {name!r} "
+                f"(it has: {', '.join(sorted(specs)) or 'none'}).",
+            )
+        try:
+            values[name] = spec.type.parse(text)
+        except ValueError as error:
+            raise InvalidUrl(url=str(url), why=f"{name} {error}.") from None
+    return kind(**values)
