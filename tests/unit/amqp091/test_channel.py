@@ -294,6 +294,31 @@ def test_what_cannot_be_asked_is_refused_and_changes_nothing(command: Command) -
     assert channel.publish("", "k", b"0123456789") == 1
 
 
+def test_only_what_was_delivered_can_be_settled() -> None:
+    """A tag beyond the last delivery would cost the channel (406), so it is not sent."""
+    connection = opened()
+    channel = open_channel(connection, deliveries=2)
+    channel.ack(2)
+    for settle in (channel.ack, channel.nack, channel.reject):
+        with pytest.raises(ProtocolError, match="No delivery 3"):
+            settle(3)
+    assert [heard.values for heard in frames_of(connection.take_outgoing(0.0))] == [[2, False]]
+
+
+def test_a_method_fills_its_frame_to_the_last_octet_and_no_further() -> None:
+    """The largest arguments that fit are sent; one octet more is our misuse."""
+    connection = opened(Limits(frame_max=4096))
+    channel = open_channel(connection)
+    channel.queue_declare("q", arguments={"k": ""})
+    smallest = len(connection.take_outgoing(0.0))
+    channel.queue_declare("q", arguments={"k": "x" * (4096 - smallest)})
+    assert len(connection.take_outgoing(0.0)) == 4096
+    with pytest.raises(ProtocolError, match="4089 bytes does not fit a frame of 4096"):
+        channel.queue_declare("q", arguments={"k": "x" * (4097 - smallest)})
+    with pytest.raises(ProtocolError, match="do not fit one frame"):
+        channel.publish("", "q", b"", Properties(headers={"k": "x" * 4088}))
+
+
 def test_messages_are_numbered_from_confirm_select_on() -> None:
     """Publish returns 0 before it, then 1, 2, 3: what Confirmed names."""
     connection = opened()

@@ -106,6 +106,17 @@ def test_of_a_repeated_name_the_last_value_counts() -> None:
     assert decode_table(b"\x01at\x00\x01at\x01") == {"a": True}
 
 
+@pytest.mark.parametrize(
+    "value", [b"B", b"I\0\0\0", b"S\0\0\0\x01", b"x\0\0\0\x01", b"F\0\0\0\x01"]
+)
+def test_a_value_may_not_reach_out_of_its_inner_table(value: bytes) -> None:
+    """One octet too few inside, while the outer table goes on: malformed, not borrowed."""
+    inner = b"\x01b" + value
+    raw = b"\x01aF" + struct.pack(">I", len(inner)) + inner + b"\x01cV"
+    with pytest.raises(ProtocolError, match="malformed field table"):
+        decode_table(raw)
+
+
 def test_the_undocumented_void_and_the_specs_short_are_read() -> None:
     """NUL is read as void, U as a 16 bit number: peers in the field write them."""
     assert decode_table(b"\x01a\x00\x01bU\xff\xfe") == {"a": None, "b": -2}

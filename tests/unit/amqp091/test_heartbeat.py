@@ -46,6 +46,8 @@ def test_two_silent_intervals_end_the_connection() -> None:
     for moment in (8.0, 13.0, 18.0, 22.9):
         assert connection.tick(moment) == []
         connection.take_outgoing(moment)
+    connection.open_channel()
+    connection.take_outgoing(22.9)
     assert connection.next_timeout() == 23.0
     (closed,) = connection.tick(23.0)
     assert isinstance(closed, Closed)

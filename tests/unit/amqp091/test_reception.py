@@ -60,6 +60,7 @@ def fault(connection: Connection, data: bytes) -> Closed:
     assert closed.cause is Cause.FAULT
     assert isinstance(closed.error, ProtocolError)
     assert not closed.error.ours
+    assert closed.error.__traceback__ is None  # it would hold the peer's bytes, and the login
     assert connection.phase is Phase.CLOSED
     (told,) = frames_of(connection.take_outgoing(0.0))
     assert (told.name, told.values[0]) == ("connection.close", closed.code)
@@ -97,10 +98,16 @@ def test_malformed_properties_harm_only_who_looks_at_them() -> None:
     """A broker passes on what a publisher wrote: the message is bad, the connection is not."""
     connection = with_channel()
     bad_table = b"\x20\x00" + struct.pack(">I", 3) + b"\x09ab"
-    heads = [b"\x80\x00\xffshort", b"\x00\x01\x00\x00", b"\x10\x00", b"\x20\x00\xff\xff\xff\xff"]
+    heads = [
+        b"\x80\x00\xffshort",
+        b"\x00\x01",
+        b"\x00\x02",
+        b"\x10\x00",
+        b"\x20\x00\xff\xff\xff\xff",
+    ]
     data = b"".join(DELIVER + content(1, b"x", head) for head in [*heads, bad_table])
     events = connection.receive(data, 0.0)
-    assert len(events) == 5
+    assert len(events) == 6
     for event in events:
         assert isinstance(event, Delivered)
         with pytest.raises(ProtocolError) as caught:
