@@ -1,0 +1,169 @@
+"""How a wire comes to be: which hosts, in which order, over TLS or not, logged in as whom.
+
+Translates every way this can fail into our errors, with host and user and never a password.
+"""
+
+import asyncio
+import os
+import ssl
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bedplate.amqp091 import (
+    AmqPlain,
+    Cause,
+    Closed,
+    Connection,
+    External,
+    Limits,
+    Login,
+    Plain,
+    ReplyCode,
+)
+from bedplate.config import Host
+from bedplate.errors import AccessRefused, ConnectFailed, InvalidUrl, TransportError
+from bedplate.messaging.drivers.rabbit._options import RabbitOptions
+from bedplate.messaging.drivers.rabbit._wire import Wire
+from bedplate.messaging.url import TransportUrl
+
+__all__ = ["MAX_BODY", "dial"]
+
+MAX_BODY = 128 * 1024 * 1024
+"""Bytes of the largest message: what RabbitMQ takes unless it is told otherwise."""
+_PORT, _TLS_PORT = 5672, 5671
+_DEFAULT_HOST = Host("localhost", None, None, None)
+_FORBIDDEN = frozenset({ReplyCode.ACCESS_REFUSED, ReplyCode.NOT_ALLOWED})
+
+
+async def dial(
+    url: TransportUrl, options: RabbitOptions, shuffle: Callable[[list[Host]], None]
+) -> tuple[Wire, str]:
+    """Connect to the first host that lets us in; return the wire and where it leads.
+
+    Raises `ConnectFailed`, `AccessRefused`, `InvalidUrl`.
+    """
+    secure = options.ssl or url.driver == "rabbits"
+    context = _context(url, options) if secure else None
+    hosts = list(url.hosts or (_DEFAULT_HOST,))
+    if options.host_order == "shuffle":
+        shuffle(hosts)
+    errors: list[TransportError] = []
+    for host in hosts:
+        port = host.port or (_TLS_PORT if secure else _PORT)
+        where = host._replace(name=host.name or "localhost", port=port).where
+        try:
+            return await _one(host, port, where, url.vhost or "/", options, context), where
+        except (ConnectFailed, AccessRefused) as error:
+            errors.append(error)
+    raise _worst(errors)
+
+
+def _worst(errors: list[TransportError]) -> TransportError:
+    """Choose what to tell: a refusal will not mend by itself, so it goes first."""
+    refused = next((each for each in errors if isinstance(each, AccessRefused)), None)
+    if refused is not None or len(errors) == 1:
+        return refused or errors[0]
+    failed = [each for each in errors if isinstance(each, ConnectFailed)]
+    where = ", ".join(each.where for each in failed)
+    why = " ".join(f"{each.where}: {each.why}" for each in failed)
+    summary = ConnectFailed(where=where, why=why)
+    summary.__cause__ = failed[-1]
+    return summary
+
+
+async def _one(
+    host: Host,
+    port: int,
+    where: str,
+    vhost: str,
+    options: RabbitOptions,
+    context: ssl.SSLContext | None,
+) -> Wire:
+    loop = asyncio.get_running_loop()
+    user = host.user or "guest"
+    password = "guest" if host.password is None else host.password
+    wire = Wire(
+        Connection(
+            _logins(options, user, password),
+            now=loop.time(),
+            vhost=vhost,
+            properties=_who(options),
+            limits=Limits(heartbeat=options.link_heartbeat, body=MAX_BODY),
+        )
+    )
+    name = host.name or "localhost"
+    try:
+        async with asyncio.timeout(options.connect_timeout):
+            await loop.create_connection(lambda: wire, name, port, ssl=context)
+            answer = await wire.opened
+    except TimeoutError:
+        wire.abort()
+        why = f"no answer within {options.connect_timeout:g} s."
+        raise ConnectFailed(where=where, why=why) from None
+    except ssl.SSLCertVerificationError as error:
+        why = f"its certificate is not accepted: {error.verify_message}"
+        raise ConnectFailed(where=where, why=why) from error
+    except ssl.SSLError as error:
+        why = f"no TLS could be agreed ({error.reason or error}); does it speak TLS there?"
+        raise ConnectFailed(where=where, why=why) from error
+    except OSError as error:
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else str(error)
+        raise ConnectFailed(where=where, why=f"{why}.") from error
+    except BaseException:
+        wire.abort()
+        raise
+    if isinstance(answer, Closed):
+        raise _refusal(answer, wire, where, user, vhost)
+    wire.tune(answer.heartbeat or options.link_heartbeat)
+    return wire
+
+
+def _refusal(
+    closed: Closed, wire: Wire, where: str, user: str, vhost: str
+) -> AccessRefused | ConnectFailed:
+    """Say why a broker that answered did not let us in."""
+    text = closed.text or wire.error or "it hung up."
+    if closed.code == ReplyCode.ACCESS_REFUSED and closed.cause is Cause.PEER:
+        return AccessRefused(where=where, why=f"the login of user {user!r} failed.")
+    if closed.code in _FORBIDDEN and "limit" not in text:
+        why = f"user {user!r}, virtual host {vhost!r}: {text}"
+        return AccessRefused(where=where, why=why)
+    return ConnectFailed(where=where, why=text)
+
+
+def _logins(options: RabbitOptions, user: str, password: str) -> list[Login]:
+    if options.login_method == "EXTERNAL":
+        return [External()]
+    if options.login_method == "AMQPLAIN":
+        return [AmqPlain(user, password)]
+    return [Plain(user, password)]
+
+
+def _who(options: RabbitOptions) -> dict[str, str]:
+    program = Path(sys.argv[0] or "python").name
+    name = options.connection_name or f"{program}:{os.getpid()}"
+    return {"product": "bedplate", "platform": "Python", "connection_name": name}
+
+
+def _context(url: TransportUrl, options: RabbitOptions) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=options.ssl_ca_file or None)
+    except OSError as error:
+        raise _bad_file(url, "ssl_ca_file", options.ssl_ca_file, error) from error
+    context.check_hostname = options.ssl_verify_hostname
+    if options.ssl_cert_file:
+        password = options.ssl_key_password.reveal()
+        try:
+            context.load_cert_chain(
+                options.ssl_cert_file, options.ssl_key_file or None, lambda: password
+            )
+        except OSError as error:
+            raise _bad_file(url, "ssl_cert_file", options.ssl_cert_file, error) from error
+    return context
+
+
+def _bad_file(url: TransportUrl, name: str, path: str, error: OSError) -> InvalidUrl:
+    why = f"{name} {path} cannot be used ({error.strerror or error})."
+    return InvalidUrl(url=str(url), why=why)

@@ -1,0 +1,640 @@
+"""One link to RabbitMQ: the contract, on top of a wire.
+
+Answers for publishing, declaring and looking, and for dealing out what the broker tells. Opens a
+channel for each thing that may be refused, so that a refusal closes nothing else.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ParamSpec
+
+from msgspec.structs import replace
+
+from bedplate.amqp091 import (
+    Blocked,
+    Cause,
+    Channel,
+    ChannelClosed,
+    ChannelOpened,
+    Closed,
+    Confirmed,
+    Delivered,
+    Event,
+    FieldValue,
+    FlowChanged,
+    Oversized,
+    QueueDeclared,
+    ReplyCode,
+    Returned,
+    Unblocked,
+)
+from bedplate.errors import (
+    AccessRefused,
+    LinkLost,
+    ProtocolError,
+    TooLarge,
+    TopologyMismatch,
+    TransportError,
+    Unsupported,
+)
+from bedplate.messaging.driver import Inlet, LinkEvents, PendingReceipt, Receipt, Sink
+from bedplate.messaging.drivers.rabbit._dial import MAX_BODY
+from bedplate.messaging.drivers.rabbit._inlet import RabbitInlet
+from bedplate.messaging.drivers.rabbit._message import outgoing
+from bedplate.messaging.drivers.rabbit._names import EXCHANGE, NAMING, Route, route
+from bedplate.messaging.drivers.rabbit._options import RabbitOptions
+from bedplate.messaging.drivers.rabbit._wire import Wire
+from bedplate.messaging.types import (
+    Address,
+    Bounce,
+    Capabilities,
+    Entity,
+    InletLost,
+    Kind,
+    Notice,
+    Outbound,
+    Outcome,
+    Source,
+    Standing,
+    Start,
+    Support,
+    Topology,
+    Want,
+)
+
+__all__ = ["OFFERS", "RabbitLink"]
+
+_log = logging.getLogger("bedplate.messaging")
+
+OFFERS = Capabilities(
+    bounce=Support.NATIVE,
+    accept=Support.NATIVE,
+    ttl=Support.NATIVE,
+    fanout=Support.NATIVE,
+    private=Support.NATIVE,
+    groups=Support.NATIVE,
+    ack=Support.NATIVE,
+    retry=Support.NATIVE,
+    reject=Support.NATIVE,
+    attempts=Support.NATIVE,
+    look=Support.NATIVE,
+    flow=Support.NATIVE,
+    max_body=MAX_BODY,
+)
+_SHARED = frozenset({Kind.TOPIC, Kind.SERVER})
+_KNOWN_ROUTES = 1024
+_UNPROVEN = 64
+_ADOPTED = ("x-expires", "x-max-length", "x-overflow", "x-delivery-limit", "x-message-ttl")
+"""Properties of a queue that make no difference to who only receives from it."""
+_THERE = Standing(exists=True)
+_NOT_YOURS = "the private address belongs to another link."
+_NO_RECEIPT: tuple[PendingReceipt | None, str] = (None, "")
+
+P = ParamSpec("P")
+
+
+class _Talk:
+    """A few requests on one channel, sent at once, and their answers in order."""
+
+    __slots__ = ("answers", "channel", "closed", "done", "expected")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.channel: Channel | None = None
+        self.answers: list[Event] = []
+        self.closed: ChannelClosed | None = None
+        self.expected = 0
+        self.done: asyncio.Future[None] = loop.create_future()
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, ChannelClosed):
+            self.closed = event
+        elif not isinstance(event, ChannelOpened):
+            self.answers.append(event)
+            if len(self.answers) < self.expected:
+                return
+        else:
+            return
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def deliver(self, event: Delivered) -> None:
+        """Nothing is delivered on a channel that nobody consumes from."""
+
+
+class _Publisher:
+    """A channel for publishing: remembers what may not have been believed yet."""
+
+    __slots__ = ("channel", "closed", "confirming", "link", "unproven")
+
+    def __init__(self, link: "RabbitLink", channel: Channel, *, confirming: bool) -> None:
+        self.link, self.channel, self.confirming = link, channel, confirming
+        self.closed: asyncio.Future[None] = link.loop.create_future()
+        self.unproven: list[str] | None = None if confirming else []
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, ChannelClosed):
+            if not self.closed.done():
+                self.closed.set_result(None)
+            self.link.publisher_closed(self, event)
+
+    def deliver(self, event: Delivered) -> None:
+        """Nothing is delivered on a channel that nobody consumes from."""
+
+
+class RabbitLink:
+    """One connection. Everything happens on its loop; nothing here is safe across threads."""
+
+    def __init__(self, wire: Wire, where: str, options: RabbitOptions, hear: LinkEvents) -> None:
+        self.quorum, self.prefetch = options.quorum, options.prefetch
+        self.offers = OFFERS if options.quorum else replace(OFFERS, attempts=Support.NO)
+        self.wire, self.loop = wire, wire.loop
+        self.to_write: list[RabbitInlet] = []
+        self.to_hand_over: list[RabbitInlet] = []
+        self._where, self._options, self._hear = where, options, hear
+        self._engine = wire.engine
+        self._routes: dict[Address, Route] = {}
+        self._hands: dict[int, RabbitInlet | _Talk | _Publisher] = {}
+        self._plain: _Publisher | None = None
+        self._confirming: _Publisher | None = None
+        self._receipts: dict[int, tuple[PendingReceipt, str]] = {}
+        self._returned: Counter[str] = Counter()
+        self._answered: asyncio.Future[None] | None = None
+        self._opening: set[_Talk] = set()
+        self._news: list[Callable[[], None]] = []
+        self._shut: dict[str, str] = {}
+        self._private: Address | None = None
+        self._private_declared = False
+        self._closing = False
+        self._over: LinkLost | None = None
+        self._gone = asyncio.Event()
+        wire.tell, wire.paused, wire.prepare = self._events, self._paused, self._prepare
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything can still be said."""
+        return self._over is None
+
+    # --- sending --------------------------------------------------------------------------------
+
+    def send(self, message: Outbound) -> Receipt | None:
+        """Publish at the end of this turn; see the contract.
+
+        Order holds among messages of one want; those with ACCEPT travel on a channel of their own.
+        """
+        if self._over is not None or self._closing:
+            raise self._lost()
+        size = len(message.body)
+        if size > MAX_BODY:
+            raise TooLarge(what=f"A message to {message.address}", size=size, limit=MAX_BODY)
+        address = message.address
+        exchange, key, counts = self._routes.get(address) or self._learn(address)
+        properties = outgoing(message)
+        if message.want is Want.ACCEPT:
+            publisher = self._confirming or self._open_publisher(confirming=True)
+            tag = publisher.channel.publish(
+                exchange, key, message.body, properties, mandatory=counts
+            )
+            receipt = PendingReceipt()
+            self._receipts[tag] = (receipt, message.id)
+            self.wire.soon()
+            return receipt
+        publisher = self._plain or self._open_publisher(confirming=False)
+        bounces = counts and message.want is Want.BOUNCE
+        publisher.channel.publish(exchange, key, message.body, properties, mandatory=bounces)
+        if publisher.unproven is not None and bounces and exchange:
+            publisher.unproven.append(message.id)
+            if len(publisher.unproven) > _UNPROVEN:
+                publisher.unproven = None
+        self.wire.soon()
+        return None
+
+    def _learn(self, address: Address) -> Route:
+        if len(self._routes) >= _KNOWN_ROUTES:
+            self._routes.clear()
+        found = self._routes[address] = route(address)
+        return found
+
+    def _open_publisher(self, *, confirming: bool) -> _Publisher:
+        channel = self._engine.open_channel()
+        publisher = _Publisher(self, channel, confirming=confirming)
+        self._hands[channel.number] = publisher
+        if confirming:
+            channel.confirm_select(nowait=True)
+            self._confirming = publisher
+        else:
+            self._plain = publisher
+        return publisher
+
+    def publisher_closed(self, publisher: _Publisher, event: ChannelClosed) -> None:
+        """Answer for what was under way on a publishing channel; the next message opens another."""
+        if publisher is self._plain:
+            self._plain = None
+        elif publisher is self._confirming:
+            self._confirming = None
+            # Of several it cannot be told which one the broker objected to.
+            alone = len(self._receipts) == 1 and event.cause is Cause.PEER
+            self._answer_all(Outcome.REFUSED if alone else Outcome.UNKNOWN)
+        if event.cause is Cause.PEER:
+            self.complain(event, "publishing")
+            if event.code == ReplyCode.ACCESS_REFUSED:
+                # Who may not write to the exchange never could: none of these reached anybody.
+                for message_id in publisher.unproven or ():
+                    self._news.append(partial(self._hear.bounced, message_id, Bounce.REFUSED))
+
+    # --- declaring ------------------------------------------------------------------------------
+
+    async def declare(self, topology: Topology, *, look: bool = False) -> tuple[Standing, ...]:
+        """Make the entities exist, or look at them: all at once, on channels of their own."""
+        self._check()
+        entities = topology.entities
+        if look:
+            return tuple(await asyncio.gather(*map(self._look, entities)))
+        for entity in entities:
+            if entity.address.kind is Kind.PRIVATE and entity.address != self._private:
+                raise AccessRefused(where=self._where, why=_NOT_YOURS)
+        shared = [each for each in entities if each.address.kind in _SHARED]
+        if not shared:
+            return (_THERE,) * len(entities)
+        talk = self._talk()
+        channel = self._channel_of(talk)
+        for entity in shared:
+            self._declare_shared(channel, entity)
+        talk.expected = 2 * len(shared)
+        closed = await self._finish(talk)
+        if closed is not None:
+            raise self._refused(closed, str(shared[len(talk.answers) // 2].address))
+        found = iter(talk.answers[::2])
+        return tuple(
+            _standing(next(found)) if each.address.kind in _SHARED else _THERE for each in entities
+        )
+
+    def _declare_shared(self, channel: Channel, entity: Entity) -> None:
+        name = NAMING.queue(entity.address, entity.group)
+        arguments: dict[str, FieldValue] = {
+            "x-expires": int(1000 * (entity.expires or self._options.queue_expires))
+        }
+        if entity.limit is not None:
+            arguments["x-max-length"] = entity.limit
+            arguments["x-overflow"] = "reject-publish"
+        if self.quorum:
+            arguments["x-queue-type"] = "quorum"
+            if self._options.delivery_limit:
+                arguments["x-delivery-limit"] = self._options.delivery_limit
+        channel.queue_declare(name, durable=True, arguments=arguments)
+        channel.queue_bind(name, EXCHANGE, route(entity.address).key)
+
+    async def _look(self, entity: Entity) -> Standing:
+        if entity.address.kind is Kind.FANOUT:
+            return _THERE
+        talk = self._talk()
+        name = NAMING.queue(entity.address, entity.group)
+        self._channel_of(talk).queue_declare(name, passive=True)
+        talk.expected = 1
+        closed = await self._finish(talk)
+        if closed is None:
+            return _standing(talk.answers[0])
+        if closed.code == ReplyCode.NOT_FOUND:
+            return Standing(exists=False)
+        if closed.code == ReplyCode.RESOURCE_LOCKED:
+            return _THERE  # the broker says that much of another's private queue, and no more
+        raise self._refused(closed, str(entity.address))
+
+    async def private_address(self) -> Address:
+        """Return the address of this link's own reply queue, making it the first time."""
+        self._check()
+        if self._private is None or not self._private_declared:
+            self._private = self._private or Address.private(f"reply-{secrets.token_hex(12)}")
+            talk = self._talk()
+            self._channel_of(talk).queue_declare(self._private.name, exclusive=True)
+            talk.expected = 1
+            closed = await self._finish(talk)
+            if closed is not None:
+                raise self._refused(closed, "the private address")
+            self._private_declared = True
+        return self._private
+
+    def _talk(self) -> _Talk:
+        talk = _Talk(self.loop)
+        channel = talk.channel = self._engine.open_channel()
+        self._hands[channel.number] = talk
+        return talk
+
+    def _channel_of(self, talk: _Talk) -> Channel:
+        assert talk.channel is not None  # noqa: S101 - it has just been opened
+        return talk.channel
+
+    async def _finish(self, talk: _Talk) -> ChannelClosed | None:
+        """Wait for the answers; return what the broker closed the channel with, if it did."""
+        self.wire.soon()
+        try:
+            await talk.done
+        finally:
+            if talk.closed is None and self._over is None and talk.channel is not None:
+                talk.channel.close()
+                self.wire.soon()
+        if self._over is not None and talk.closed is None and len(talk.answers) < talk.expected:
+            raise self._lost()
+        return talk.closed
+
+    # --- receiving ------------------------------------------------------------------------------
+
+    async def take(self, source: Source, sink: Sink, *, credit: int) -> Inlet:
+        """Start deliveries, declaring the queue in the same breath."""
+        self._check()
+        address = source.address
+        if source.lanes is not None:
+            raise Unsupported(driver="rabbit", what="lanes")
+        if source.start is not Start.NEW:
+            raise Unsupported(driver="rabbit", what="reading from the earliest message")
+        if source.group is not None and address.kind not in _SHARED:
+            raise Unsupported(driver="rabbit", what=f"a group of {address}")
+        if address.kind is Kind.PRIVATE and address != self._private:
+            raise AccessRefused(where=self._where, why=_NOT_YOURS)
+        inlet = RabbitInlet(self, source, sink, credit)
+        try:
+            closed = await self._open_inlet(inlet, declare=True)
+            if closed is not None and _is_adoptable(closed):
+                self.notice("queue-adopted")
+                closed = await self._open_inlet(inlet, declare=False)
+        except BaseException:
+            inlet.discard()
+            raise
+        if closed is not None:
+            inlet.discard()
+            raise self._refused(closed, str(address))
+        inlet.begin()
+        return inlet
+
+    async def _open_inlet(self, inlet: RabbitInlet, *, declare: bool) -> ChannelClosed | None:
+        source = inlet.source
+        channel = self._engine.open_channel()
+        self._hands[channel.number] = inlet
+        expected = 0
+        if source.address.kind is Kind.PRIVATE:
+            queue = source.address.name
+            channel.queue_declare(queue, exclusive=True)
+            expected = 1
+        elif source.address.kind is Kind.FANOUT:
+            key = route(source.address).key
+            queue = key.encode()[:200].decode(errors="ignore") + secrets.token_hex(12)
+            limit = {"x-max-length": self._options.fanout_limit}
+            channel.queue_declare(queue, exclusive=True, arguments=limit)
+            channel.queue_bind(queue, EXCHANGE, key)
+            expected = 2
+        else:
+            entity = Entity(source.address, source.group)
+            queue = NAMING.queue(source.address, source.group)
+            if declare:
+                self._declare_shared(channel, entity)
+                expected = 2
+        inlet.attach(channel, queue)
+        if inlet.consume():
+            expected += 2 if inlet.acknowledging else 1
+        self.wire.soon()
+        if not expected:
+            return None  # without credit, of a queue that is there
+        talk = _Talk(self.loop)
+        talk.expected = expected
+        inlet.answered = talk.hear
+        self._opening.add(talk)
+        try:
+            await talk.done
+        finally:
+            self._opening.discard(talk)
+            inlet.answered = None
+        if self._over is not None:
+            raise self._lost()
+        return talk.closed
+
+    # --- the end --------------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Hear the outcomes that are due, let the broker take what was sent, and close."""
+        first, self._closing = not self._closing, True
+        try:
+            if first and self._over is None:
+                await self._wind_up()
+            await self._gone.wait()
+        except asyncio.CancelledError:
+            self.wire.abort()
+            raise
+
+    async def _wind_up(self) -> None:
+        if self._receipts:
+            self._answered = self.loop.create_future()
+            await self._answered
+        publishers = [each for each in (self._plain, self._confirming) if each is not None]
+        for publisher in publishers:
+            publisher.channel.close()
+        self.wire.soon()
+        for publisher in publishers:
+            await publisher.closed
+        self._engine.close()
+        self.wire.soon()
+
+    def _bury(self) -> None:
+        self._answer_all(Outcome.UNKNOWN)
+        hands, self._hands = self._hands, {}
+        for hand in hands.values():
+            if isinstance(hand, RabbitInlet):
+                hand.end(InletLost.LINK)
+            elif isinstance(hand, _Talk):
+                _release(hand.done)
+            else:
+                _release(hand.closed)
+        for talk in self._opening:
+            _release(talk.done)
+        self._gone.set()
+        self.call(self._hear.lost, self._lost())
+
+    # --- what the wire tells --------------------------------------------------------------------
+
+    def _events(self, events: Sequence[Event]) -> None:
+        hands = self._hands
+        for event in events:
+            if type(event) is Delivered:
+                hand = hands.get(event.channel)
+                if hand is not None and not self._closing:
+                    hand.deliver(event)
+            elif type(event) is Confirmed:
+                self._confirmed(event)
+            elif type(event) is Returned:
+                self._came_back(event)
+            elif type(event) is Closed:
+                why = _end_of(event, self.wire.error)
+                self._over = LinkLost(where=self._where, why=why)
+            else:
+                self._other(event)
+        # Now, when all of it is known, whoever is told may use the link.
+        if self._news:
+            news, self._news = self._news, []
+            for each in news:
+                self.call(each)
+        self.hand_over()
+        if self._over is not None:
+            self._bury()
+
+    def _other(self, event: Event) -> None:
+        if isinstance(event, Blocked):
+            why = event.reason or "the broker is short of resources"
+            self._news.append(partial(self._flow, "broker", why))
+        elif isinstance(event, Unblocked):
+            self._news.append(partial(self._flow, "broker", None))
+        elif isinstance(event, Oversized):
+            self._oversized(event)
+        elif isinstance(event, FlowChanged):
+            # RabbitMQ has not done so for a decade; nothing here could wait for its end.
+            self.notice("channel-flow")
+            self.wire.abort()
+        else:
+            number = getattr(event, "channel", 0)
+            hand = self._hands.get(number)
+            if isinstance(event, ChannelClosed):
+                self._hands.pop(number, None)
+            if hand is not None:
+                hand.hear(event)
+
+    def _confirmed(self, event: Confirmed) -> None:
+        receipts = self._receipts
+        outcome = Outcome.ACCEPTED if event.accepted else Outcome.REFUSED
+        if event.multiple:
+            last = event.delivery_tag
+            tags = []
+            for tag in receipts:
+                if tag > last:
+                    break
+                tags.append(tag)
+        else:
+            tags = [event.delivery_tag]
+        for tag in tags:
+            receipt, message_id = receipts.pop(tag, _NO_RECEIPT)
+            if receipt is None:
+                continue
+            if self._returned and self._returned[message_id] > 0:
+                self._returned.subtract((message_id,))
+                receipt.resolve(Outcome.UNROUTABLE)
+            else:
+                receipt.resolve(outcome)
+        if not receipts:
+            self._returned.clear()
+            if self._answered is not None:
+                _release(self._answered)
+
+    def _came_back(self, event: Returned) -> None:
+        try:
+            message_id = event.properties().message_id or ""
+        except ProtocolError:
+            self.notice("malformed-return")
+            return
+        confirming = self._confirming
+        if confirming is not None and event.channel == confirming.channel.number:
+            # Its confirm follows.
+            self._returned[message_id] += 1
+        else:
+            self._news.append(partial(self._hear.bounced, message_id, Bounce.NO_ROUTE))
+
+    def _oversized(self, event: Oversized) -> None:
+        inner = event.event
+        hand = self._hands.get(inner.channel)
+        if isinstance(inner, Delivered) and isinstance(hand, RabbitInlet):
+            hand.refuse(inner.delivery_tag, "oversized-message")
+
+    def _paused(self, paused: bool) -> None:  # noqa: FBT001 - the wire's word
+        self._flow("socket", "the connection is slower than what is sent" if paused else None)
+
+    def _flow(self, who: str, why: str | None) -> None:
+        """Keep account of who stopped us, and tell when the first does and the last no more."""
+        if why is not None:
+            self._shut[who] = why
+            if len(self._shut) == 1:
+                self.call(self._hear.flow, open=False, why=why, address=None)
+        elif self._shut.pop(who, None) is not None and not self._shut:
+            self.call(self._hear.flow, open=True, why="", address=None)
+
+    def _prepare(self) -> None:
+        """Add to this turn's write what the inlets have to say."""
+        if self.to_write:
+            inlets, self.to_write = self.to_write, []
+            for inlet in inlets:
+                inlet.write()
+
+    def hand_over(self) -> None:
+        """Give all sinks what this read brought."""
+        while self.to_hand_over:
+            inlets, self.to_hand_over = self.to_hand_over, []
+            for inlet in inlets:
+                inlet.hand_over()
+
+    # --- small things ---------------------------------------------------------------------------
+
+    def call(self, callback: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Call back; the contract forbids to raise, and who does must not deafen the others."""
+        try:
+            callback(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - reported, as a loop does for callbacks
+            context = {"message": "A callback of a RabbitMQ link raised.", "exception": error}
+            self.loop.call_exception_handler(context)
+
+    def notice(self, what: str) -> None:
+        """Count something for the statistics."""
+        self.call(self._hear.noticed, Notice(what))
+
+    def complain(self, event: ChannelClosed, doing: str) -> None:
+        """Say in the log why the broker closed a channel: nobody may be waiting to hear it."""
+        self.notice("channel-closed")
+        _log.warning("%s closed a channel (%s): %s", self._where, doing, event.text)
+
+    def _answer_all(self, outcome: Outcome) -> None:
+        receipts, self._receipts = self._receipts, {}
+        self._returned.clear()
+        for receipt, _ in receipts.values():
+            receipt.resolve(outcome)
+        if self._answered is not None:
+            _release(self._answered)
+
+    def _check(self) -> None:
+        if self._over is not None or self._closing:
+            raise self._lost()
+
+    def _lost(self) -> LinkLost:
+        why = "this side closes it." if self._over is None else self._over.why
+        return LinkLost(where=self._where, why=why)
+
+    def _refused(self, closed: ChannelClosed, entity: str) -> TransportError:
+        """Translate the broker's objection to an entity."""
+        if closed.code in (ReplyCode.ACCESS_REFUSED, ReplyCode.RESOURCE_LOCKED):
+            return AccessRefused(where=self._where, why=f"{entity}: {closed.text}")
+        return TopologyMismatch(entity=entity, why=closed.text)
+
+
+def _standing(event: Event) -> Standing:
+    if not isinstance(event, QueueDeclared):
+        return _THERE
+    return Standing(exists=True, messages=event.messages, consumers=event.consumers)
+
+
+def _is_adoptable(closed: ChannelClosed) -> bool:
+    """Whether a queue exists with other properties, of those a receiver need not care about."""
+    return (
+        closed.code == ReplyCode.PRECONDITION_FAILED
+        and closed.request == "queue.declare"
+        and any(f"inequivalent arg '{name}'" in closed.text for name in _ADOPTED)
+    )
+
+
+def _end_of(closed: Closed, error: str) -> str:
+    """Say in a sentence why a connection is over."""
+    if closed.cause is Cause.US:
+        return "this side closed it."
+    if closed.cause is Cause.PEER:
+        return f"the broker closed it: {closed.text}"
+    return f"{closed.text} {error}".strip()
+
+
+def _release(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,69 @@
+"""Messages to AMQP properties and back. Pure; every message passes here."""
+
+from math import ceil
+from typing import cast
+
+from bedplate.amqp091 import Delivered, Properties
+from bedplate.messaging.drivers.rabbit._names import address_of, text_of
+from bedplate.messaging.types import NO_HEADERS, Arrival, Headers, Outbound
+
+__all__ = ["incoming", "outgoing"]
+
+_LONGEST = 0xFFFFFFFF
+"""The longest expiry (milliseconds) that every RabbitMQ takes; the headers know the real one."""
+_COUNTS = ("x-acquired-count", "x-delivery-count")
+"""Where a quorum queue says how often it handed a message out before, newest release first."""
+
+
+def outgoing(message: Outbound) -> Properties:
+    """Return the properties of a message. Its key travels as ``cluster_id``, which is unused."""
+    ttl, reply_to = message.ttl, message.reply_to
+    return Properties(
+        message.content_type,
+        None,
+        message.headers or None,
+        2 if message.persistent else 1,
+        None,
+        message.correlation_id or None,
+        None if reply_to is None else text_of(reply_to),
+        None if ttl is None else str(min(max(ceil(ttl * 1000), 0), _LONGEST)),
+        message.id,
+        None,
+        message.kind or None,
+        None,
+        None,
+        message.key,
+    )
+
+
+def incoming(event: Delivered, *, counted: bool) -> Arrival:
+    """Return a delivery as it goes up; ``counted``: its queue counts deliveries.
+
+    Raises ProtocolError for properties that are none.
+    """
+    (content_type, _, headers, _, _, correlation_id, reply_to, _, id_, _, kind, _, _, key) = (
+        event.properties()
+    )
+    return Arrival(
+        event.delivery_tag,
+        event.body,
+        id_ or "",
+        NO_HEADERS if headers is None else cast("Headers", headers),
+        content_type or "",
+        kind or "",
+        correlation_id or "",
+        None if reply_to is None else address_of(reply_to),
+        key,
+        event.redelivered,
+        _attempts(event, cast("Headers", headers or NO_HEADERS)) if counted else None,
+    )
+
+
+def _attempts(event: Delivered, headers: Headers) -> int:
+    if not event.redelivered:
+        return 1
+    for name in _COUNTS:
+        count = headers.get(name)
+        if isinstance(count, int):
+            return count + 1
+    return 2
