@@ -7,20 +7,35 @@ or of the values people set.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from bedplate._floor.secret import MASK
 from bedplate.config.hints import narrow, type_of
 from bedplate.config.option import Declared, Required, SectionType
 from bedplate.config.tree import Flag
-from bedplate.config.types import Boolean, OptionalType, Refused, Type
+from bedplate.config.types import (
+    Boolean,
+    Choice,
+    OptionalType,
+    Refused,
+    SecretType,
+    Type,
+    Unchecked,
+)
 from bedplate.errors import SchemaError
 
 __all__ = [
     "DEFAULT",
+    "NATIVE",
+    "OSLO",
+    "WITHHELD",
     "OptionSpec",
     "Schema",
     "SectionSpec",
+    "Unresolved",
+    "Withheld",
     "describe",
     "fold",
     "key_of",
@@ -29,6 +44,12 @@ __all__ = [
 
 DEFAULT = "DEFAULT"
 """The section whose options are called by their bare names."""
+
+NATIVE = "native"
+"""The dialect of schemas made of our own sections."""
+
+OSLO = "oslo"
+"""The dialect of the option sets of services that use oslo.config."""
 
 _SECTION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.\-]*[A-Za-z0-9])?")
 _NOT_A_WORD = re.compile(r"[^A-Za-z0-9]")
@@ -51,12 +72,33 @@ def split_key(key: str) -> tuple[str, str]:
     return (section, option) if dot else (DEFAULT, key)
 
 
+class Withheld(Enum):
+    """A default that is there and is not told: that of a secret, in a schema read from a file."""
+
+    WITHHELD = "withheld"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+WITHHELD: Final = Withheld.WITHHELD
+"""Stands where a default would that nobody may see."""
+
+
+class Unresolved(NamedTuple):
+    """A default that stands as text: it refers to other options, or its own type refuses it."""
+
+    text: str
+
+
 class OptionSpec(NamedTuple):
     """All that is known of one option.
 
-    ``default`` is a checked value or ``REQUIRED``. ``was`` holds old names as section and option.
-    ``optional`` says that it is not asked for while nothing of its section is set. ``owner`` says
-    in which class it is declared, for messages to programmers.
+    ``default`` is a checked value, ``REQUIRED``, `Unresolved` text or ``WITHHELD``;
+    `default_text` shows any of them. ``was`` holds old names as section and option. ``optional``
+    says that it is not asked for while nothing of its section is set. ``owner`` says in which
+    class or by whom it is declared, for messages. ``annotation`` is what a class says of its type
+    and None where there is no class.
     """
 
     section: str
@@ -73,8 +115,7 @@ class OptionSpec(NamedTuple):
     sample: str
     interpolate: bool
     owner: str
-    annotation: object
-    declared: Declared
+    annotation: object = None
 
     @property
     def key(self) -> str:
@@ -92,10 +133,25 @@ class OptionSpec(NamedTuple):
         return isinstance(self.default, Required)
 
     @property
+    def unchecked(self) -> bool:
+        """Whether nothing of its value can be checked, for only its own program reads it."""
+        return isinstance(_innermost(self.type), Unchecked)
+
+    @property
+    def default_text(self) -> str | None:
+        """Its default as text, masked for a secret; None where there is none."""
+        if self.default is None or isinstance(self.default, Required):
+            return None
+        if self.secret or isinstance(self.default, Withheld):
+            return MASK
+        if isinstance(self.default, Unresolved):
+            return self.default.text
+        return self.type.show(self.default)
+
+    @property
     def is_bool(self) -> bool:
         """Whether its flag is a switch."""
-        inner = self.type.inner if isinstance(self.type, OptionalType) else self.type
-        return isinstance(inner, Boolean)
+        return isinstance(_innermost(self.type), Boolean)
 
     @property
     def flag(self) -> str | None:
@@ -107,28 +163,44 @@ class OptionSpec(NamedTuple):
         return f"{prefix}_{fold(self.section)}__{fold(self.name)}"
 
     def agrees_with(self, other: "OptionSpec") -> bool:
-        """Whether another declaration of the same name says the same."""
-        return self.annotation == other.annotation and self.declared == other.declared
+        """Whether another declaration of the same name, in the same section, says the same."""
+        mine = self._replace(optional=False, owner="")
+        return mine == other._replace(optional=False, owner="")
 
 
 class SectionSpec(NamedTuple):
-    """All that is known of one section; several classes may have contributed to it."""
+    """All that is known of one section; several classes may have contributed to it.
+
+    ``each`` is the key of the option that names sections of this shape (``enabled_backends``),
+    empty for a section that stands for itself. Where that option is a dictionary, ``by`` is the
+    value that picks this shape among several; empty, it takes all names. ``drivers`` lists, by the
+    value of the option ``driver_option`` in this section, the options that one driver only has.
+    """
 
     name: str
     doc: str
     optional: bool
     options: Mapping[str, OptionSpec]
+    each: str = ""
+    by: str = ""
+    driver_option: str = ""
+    drivers: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 class Schema:
     """Sections and their options, checked against each other. Immutable.
+
+    ``dialect`` is ``native`` for what is declared here, and ``oslo`` for the option sets of
+    services that use oslo.config. Those do not contradict themselves in our sense: of two options
+    with one old name the first has it, a live name is never an old one, there are no flags, and
+    section names are understood in any case. Equality compares all that is described.
 
     ``renames`` maps an old section and option to the option that replaces it; ``folded`` maps the
     folded spelling of each live and old name to the exact one; ``flags`` maps spellings to what
     they set.
     """
 
-    __slots__ = ("flags", "folded", "old_sections", "renames", "sections")
+    __slots__ = ("dialect", "flags", "folded", "old_sections", "renames", "sections")
 
     sections: Mapping[str, SectionSpec]
     renames: Mapping[tuple[str, str], OptionSpec]
@@ -136,8 +208,9 @@ class Schema:
     flags: Mapping[str, Flag]
     old_sections: frozenset[str]
 
-    def __init__(self, sections: Iterable[SectionSpec] = ()) -> None:
+    def __init__(self, sections: Iterable[SectionSpec] = (), *, dialect: str = NATIVE) -> None:
         """Put sections together. Raises `SchemaError` where they contradict each other."""
+        self.dialect = dialect
         merged: dict[str, SectionSpec] = {}
         for section in sections:
             known = merged.get(section.name)
@@ -155,7 +228,7 @@ class Schema:
 
     def adding(self, cls: SectionType, name: str | None = None) -> "Schema":
         """Return a schema that holds this class as well, under ``name`` if one is given."""
-        return Schema((*self.sections.values(), describe(cls, name)))
+        return Schema((*self.sections.values(), describe(cls, name)), dialect=self.dialect)
 
     def get(self, section: str, option: str) -> OptionSpec | None:
         """Return what is known of an option, None if nothing is."""
@@ -169,6 +242,14 @@ class Schema:
             option.name in known.options and known.options[option.name].agrees_with(option)
             for option in section.options.values()
         )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Schema):
+            return NotImplemented
+        return self.dialect == other.dialect and _facts(self) == _facts(other)
+
+    def __hash__(self) -> int:
+        return hash((self.dialect, *self.sections))
 
     def __iter__(self) -> Iterator[OptionSpec]:
         for section in self.sections.values():
@@ -207,6 +288,27 @@ def describe(cls: SectionType, name: str | None = None) -> SectionSpec:
     spec = SectionSpec(section, _doc(cls), cls.section_optional, MappingProxyType(options))
     cls.section_described[section] = spec
     return spec
+
+
+def _facts(schema: Schema) -> list[tuple[object, ...]]:
+    """Return what is described, without what only the program knows: classes and secrets."""
+    return [
+        (*section._replace(options=MappingProxyType({})), *map(_told, section.options.values()))
+        for section in schema.sections.values()
+    ]
+
+
+def _told(spec: OptionSpec) -> OptionSpec:
+    default = spec.default
+    if isinstance(_innermost(spec.type), Choice) or spec.secret:
+        default = default if isinstance(default, Required) else spec.default_text
+    return spec._replace(default=default, annotation=None)
+
+
+def _innermost(type_: Type) -> Type:
+    while isinstance(type_, OptionalType | SecretType):
+        type_ = type_.inner
+    return type_
 
 
 def _hints(cls: SectionType) -> Mapping[str, object]:
@@ -267,7 +369,6 @@ def _option(
         (not type_.secret) if declared.interpolate is None else declared.interpolate,
         cls.__qualname__,
         hints[name],
-        declared,
     )
 
 
@@ -298,8 +399,11 @@ def _joined(one: SectionSpec, other: SectionSpec) -> SectionSpec:
                 why=f"[{one.name}] {name} is declared differently by {known.owner}; "
                 f"two classes may share a section while their options are equal or disjoint",
             )
-    optional = one.optional and other.optional
-    return SectionSpec(one.name, one.doc or other.doc, optional, MappingProxyType(options))
+    return one._replace(
+        doc=one.doc or other.doc,
+        optional=one.optional and other.optional,
+        options=MappingProxyType(options),
+    )
 
 
 def _renames(schema: Schema) -> dict[tuple[str, str], OptionSpec]:
@@ -307,6 +411,10 @@ def _renames(schema: Schema) -> dict[tuple[str, str], OptionSpec]:
     for spec in schema:
         for old in spec.was:
             live = schema.get(*old)
+            if schema.dialect != NATIVE:
+                if live is None:
+                    renames.setdefault(old, spec)
+                continue
             if live is not None:
                 why = f"its old name {key_of(*old)!r} is the name of an option of {live.owner}"
                 raise SchemaError(where=f"{spec.owner}.{spec.name}", why=why)
@@ -324,7 +432,8 @@ def _folded(schema: Schema) -> dict[tuple[str, str], tuple[str, str]]:
         spelled = fold(exact[0]), fold(exact[1])
         other = folded.setdefault(spelled, exact)
         # Two old names of one option may share a variable: it means the same.
-        if other != exact and not _same_target(schema, other, exact):
+        clash = other != exact and not _same_target(schema, other, exact)
+        if clash and schema.dialect == NATIVE:
             why = (
                 f"{key_of(*exact)!r} and {key_of(*other)!r} would share the environment variable "
                 f"…_{'__'.join(spelled)}; rename one"
@@ -341,7 +450,7 @@ def _same_target(schema: Schema, one: tuple[str, str], other: tuple[str, str]) -
 
 def _flags(schema: Schema) -> dict[str, Flag]:
     flags: dict[str, Flag] = {}
-    for spec in schema:
+    for spec in schema if schema.dialect == NATIVE else ():
         if spec.flag is None:
             continue
         other = flags.setdefault(spec.flag, Flag(spec.section, spec.name, spec.is_bool))
