@@ -15,11 +15,12 @@ from bedplate.config.sources import (
     Source,
     policed,
 )
-from bedplate.errors import Finding, InvalidConfig, SourceFailed
+from bedplate.errors import Finding
 from bedplate.testing import FakeClock
 from bedplate.testing.contracts.source import Content, FakeSource, SourceContract
 
 CANARY = SourceContract.canary
+MISTAKE = Finding("error", "no-equals", "This is no option.", "store:3")
 
 
 class OnDisk(SourceContract):
@@ -44,12 +45,10 @@ class TestIniFile(OnDisk):
         return {"DEFAULT": {"debug": ["yes"]}, "api": {"key": [CANARY, "2"], "hosts": ["a,\nb"]}}
 
     def failing(self) -> Source:
-        return File(self.write("broken.conf", f"[api\nkey = {CANARY}\n{CANARY}\n"))
-
-
-class TestMissingFile(TestIniFile):
-    def failing(self) -> Source:
         return File(self.folder / "missing.conf")
+
+    def mistaken(self) -> Source:
+        return File(self.write("broken.conf", f"[api\nkey = {CANARY}\n{CANARY}\n"))
 
 
 class TestTomlFile(OnDisk):
@@ -65,6 +64,9 @@ class TestTomlFile(OnDisk):
         }
 
     def failing(self) -> Source:
+        return File(self.folder / "missing.toml")
+
+    def mistaken(self) -> Source:
         return File(self.write("broken.toml", f'[api]\nkey = "{CANARY}" {CANARY}\n'))
 
 
@@ -91,7 +93,10 @@ class TestEnvironment(SourceContract):
     def expected(self) -> Content:
         return {"API": {"KEY": [CANARY]}}
 
-    def failing(self) -> Source:
+    def failing(self) -> None:
+        return None
+
+    def mistaken(self) -> Source:
         return Environment({"INVENTORY_API__KEY": f"{CANARY}\udcff"}, "INVENTORY")
 
 
@@ -107,7 +112,10 @@ class TestArguments(SourceContract):
     def expected(self) -> Content:
         return {"DEFAULT": {"debug": [False]}, "api": {"key": [CANARY, "2"]}}
 
-    def failing(self) -> Source:
+    def failing(self) -> None:
+        return None
+
+    def mistaken(self) -> Source:
         wrong = ["--api.kye", CANARY, f"--no-debug={CANARY}", f"-p{CANARY}", CANARY, "--", CANARY]
         return Arguments(wrong, self.flags)
 
@@ -130,8 +138,11 @@ class TestFakeSource(SourceContract):
     def expected(self) -> Content:
         return {"api": {"key": [CANARY]}}
 
-    def failing(self) -> Source:
-        return fake(SourceFailed(source="fake", why="nobody answers."))
+    def failing(self) -> Source | None:
+        return fake(failing=True)
+
+    def mistaken(self) -> Source:
+        return fake(MISTAKE)
 
 
 class TestRequiredSource(TestFakeSource):
@@ -140,8 +151,11 @@ class TestRequiredSource(TestFakeSource):
     def source(self) -> Source:
         return policed(fake(), self.policy, FakeClock())
 
-    def failing(self) -> Source:
-        return policed(super().failing(), self.policy, FakeClock())
+    def failing(self) -> Source | None:
+        return policed(fake(failing=True), self.policy, FakeClock())
+
+    def mistaken(self) -> Source:
+        return policed(fake(MISTAKE), self.policy, FakeClock())
 
 
 class TestLastKnownGoodSource(TestRequiredSource):
@@ -151,9 +165,8 @@ class TestLastKnownGoodSource(TestRequiredSource):
 class TestOptionalSource(TestRequiredSource):
     policy = Policy("optional")
 
-    def failing(self) -> Source:
-        mistake = Finding("error", "no-equals", "This is no option.", "store:3")
-        return policed(fake(InvalidConfig(findings=(mistake,))), self.policy, FakeClock())
+    def failing(self) -> None:
+        return None
 
 
 class TestStaleSource(TestFakeSource):
@@ -167,8 +180,9 @@ class TestStaleSource(TestFakeSource):
         return source
 
 
-def fake(failure: SourceFailed | InvalidConfig | None = None) -> FakeSource:
+def fake(*mistakes: Finding, failing: bool = False) -> FakeSource:
     source = FakeSource({"api": {"key": CANARY}}, clock=FakeClock(), lease=30, delay=2)
-    if failure is not None:
-        source.fail_with(failure)
+    source.spoil(*mistakes)
+    if failing:
+        source.fail()
     return source

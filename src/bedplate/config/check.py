@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bedplate.config.merge import Merged
 from bedplate.config.option import SectionType
-from bedplate.config.schema import DEFAULT, OptionSpec, Schema, describe
+from bedplate.config.schema import DEFAULT, OptionSpec, Schema, describe, key_of
 from bedplate.config.tree import Origin, Raw
 from bedplate.config.types import Refused, read
 from bedplate.errors import Finding, InvalidConfig
@@ -17,6 +17,7 @@ from bedplate.errors import Finding, InvalidConfig
 __all__ = [
     "Converted",
     "by_hand",
+    "certain",
     "convert",
     "flags_of_secrets",
     "nearest",
@@ -27,6 +28,21 @@ __all__ = [
 _OWN_SOURCES = frozenset(
     {"command line", "environment", "file", "override", "application default", "default"}
 )
+
+
+_JUDGED = frozenset(
+    {
+        "bom",
+        "missing-required",
+        "not-a-choice",
+        "out-of-range",
+        "stray-argument",
+        "unknown-option",
+        "unknown-section",
+        "wrong-type",
+    }
+)
+"""Errors about what was read and understood; any other says that something was not."""
 
 
 class Converted(NamedTuple):
@@ -99,12 +115,53 @@ def by_hand(cls: SectionType, values: Mapping[str, object]) -> dict[str, object]
     return made
 
 
-def unknown_options(
-    merged: Merged, schema: Schema, *, severity: str = "error"
-) -> tuple[Finding, ...]:
-    """Report the options of known sections that nobody declares."""
+def certain(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Leave out what is called missing and may well be there.
+
+    It may stand in a part that could not be read, or under the name that was misspelt: one mistake
+    is not reported as two.
+    """
+    findings = tuple(findings)
+    errors = [each for each in findings if each.severity == "error"]
+    unread = [each for each in errors if each.code not in _JUDGED]
+    meant = {_plain(_key_meant(each)) for each in errors if each.code == "unknown-option"}
     return tuple(
-        _unknown_option(section, option, raw, schema, severity)
+        each
+        for each in findings
+        if each.code != "missing-required"
+        or not (
+            _plain(key_of(each.section or DEFAULT, each.option or "")) in meant
+            or any(_may_hold(gap, each) for gap in unread)
+        )
+    )
+
+
+def _key_meant(unknown: Finding) -> str:
+    """Return the key that is suggested, be it by name, by section and name, or as a flag."""
+    suggestion = unknown.suggestion or ""
+    if suggestion.startswith("--"):
+        return suggestion[2:]
+    if "." in suggestion:
+        return suggestion.removeprefix(f"{DEFAULT}.")
+    return key_of(unknown.section or DEFAULT, suggestion)
+
+
+def _may_hold(gap: Finding, missing: Finding) -> bool:
+    """Whether an option may stand where something could not be understood."""
+    if gap.section is None:
+        return True
+    return gap.section == missing.section and gap.option in (None, missing.option)
+
+
+def unknown_options(
+    merged: Merged, schema: Schema, *, severity: str = "error", early: bool = False
+) -> tuple[Finding, ...]:
+    """Report the options of known sections that nobody declares.
+
+    ``early`` says that somebody still may.
+    """
+    return tuple(
+        _unknown_option(section, option, raw, schema, severity, early=early)
         for section, known in schema.sections.items()
         for option, raws in merged.values.get(section, {}).items()
         if option not in known.options
@@ -288,12 +345,18 @@ def _remarks(spec: OptionSpec, raws: tuple[Raw, ...]) -> list[Finding]:
     return remarks
 
 
-def _unknown_option(section: str, option: str, raw: Raw, schema: Schema, severity: str) -> Finding:
+def _unknown_option(
+    section: str, option: str, raw: Raw, schema: Schema, severity: str, *, early: bool = False
+) -> Finding:
     suggestion, advice = _meant(section, option, schema)
+    has_not = f"[{section}] has no option {option!r}"
+    if early:
+        has_not += " among those known so far"
+        advice = advice or " It is judged again when everything has been loaded."
     return _finding(
         severity,
         "unknown-option",
-        f"[{section}] has no option {option!r}.{advice}",
+        f"{has_not}.{advice}",
         section=section,
         option=option,
         origin=raw.origin,

@@ -117,12 +117,20 @@ class Document:
         )
 
     def tree(self) -> Tree:
-        """Return its values with their origins; warnings go along, errors are the caller's."""
+        """Return its values with their origins, and all findings.
+
+        What holds bytes that are not UTF-8 is left out: it is reported, and cannot be printed.
+        """
         name = self.name
-        tree = Tree(findings=tuple(each for each in self.findings if each.severity != "error"))
+        tree = Tree(findings=self.findings)
+        damaged = any(finding.code == "not-utf-8" for finding in self.findings)
         for section, line in self.headers:
+            if damaged and _UNDECODED.search(section):
+                continue
             tree.declare(section, Origin("file", f"{name}:{line}:1", name, line, 1))
         for section, key, value, line, column, _ in self.entries:
+            if damaged and _UNDECODED.search(f"{section}{key}{value}"):
+                continue
             origin = Origin("file", f"{name}:{line}:{column}", name, line, column)
             tree.add(section, key, Raw(value, origin))
         return tree
@@ -216,6 +224,7 @@ class _Reading:
         for match in _LINES.finditer(text):
             self.feed(match[0])
             if self.errors >= _MOST_ERRORS and match.end() < len(text):
+                self.section = None  # whatever follows may belong anywhere
                 self._report("too-many-errors", "The rest is not read; is this configuration?")
                 self.skip(text[match.end() :])
                 break

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
 from bedplate.config import render
-from bedplate.config.check import flags_of_secrets, nearest
+from bedplate.config.check import nearest
 from bedplate.config.merge import Pins
 from bedplate.config.option import Section, SectionType, construct
 from bedplate.config.schema import Schema, describe, fold, split_key
@@ -21,7 +21,6 @@ from bedplate.config.tree import Tree
 from bedplate.errors import (
     BedplateError,
     Finding,
-    InvalidConfig,
     NoSuchOption,
     ReloadRefused,
     SectionAbsent,
@@ -89,19 +88,9 @@ class _Layers(NamedTuple):
     files: "tuple[File | Directory, ...]"
     above: "tuple[Source, ...]"
 
-    def read(self, *, anew: bool = False) -> tuple[tuple[Tree, ...], tuple[Finding, ...]]:
-        """Read all; the findings are the mistakes of those that could not be understood.
-
-        Raises `SourceFailed` for a source that could not be read.
-        """
-        trees: list[Tree] = []
-        mistakes: list[Finding] = []
-        for source in self._sources():
-            try:
-                trees.append(source.refresh() if anew else source.load())
-            except InvalidConfig as invalid:
-                mistakes += invalid.findings
-        return tuple(trees), tuple(mistakes)
+    def read(self, *, anew: bool = False) -> tuple[Tree, ...]:
+        """Read all. Raises `SourceFailed` for a source that could not be read."""
+        return tuple(source.refresh() if anew else source.load() for source in self._sources())
 
     def _sources(self) -> "Iterator[Source]":
         from bedplate.config.sources.files import Directory
@@ -210,9 +199,9 @@ class Snapshot:
             rules = self._known.rules = self._known.rules._replace(sealed=True)
             self._settled = self._settled.judged(rules)
 
-    def _next(self, trees: tuple[Tree, ...], mistakes: tuple[Finding, ...]) -> "Snapshot":
+    def _next(self, trees: tuple[Tree, ...]) -> "Snapshot":
         known = self._known
-        fresh = settle(trees, known.schema, known.rules, mistakes=mistakes)
+        fresh = settle(trees, known.schema, known.rules)
         pins, refused = hold(self._settled, fresh)
         settled = settle(trees, known.schema, known.rules, pins=pins).noting(refused)
         made = Snapshot(known, trees, settled, self.generation + 1, pins)
@@ -301,9 +290,8 @@ class Config:
             defaults=defaults or {},
         )
         known = _Known(schema, program, Rules(prefix, unknown, sealed=False))
-        trees, mistakes = layers.read()
-        mistakes = flags_of_secrets(mistakes, schema, prefix)
-        settled = settle(trees, schema, known.rules, mistakes=mistakes)
+        trees = layers.read()
+        settled = settle(trees, schema, known.rules)
         snapshot = Snapshot(known, trees, settled, 1, {})
         for each in classes:
             snapshot.get(each)
@@ -400,10 +388,10 @@ class Config:
         return Changes(new.generation, changed, new.findings)
 
     def _reload(self) -> tuple[Snapshot, Snapshot]:
-        trees, mistakes = self._layers.read(anew=True)
+        trees = self._layers.read(anew=True)
         with self._known.lock:
             old = self._held.snapshot
-            new = old._next(trees, mistakes)  # noqa: SLF001 - one module
+            new = old._next(trees)  # noqa: SLF001 - one module
             self._held = new._held  # noqa: SLF001 - one module
         return old, new
 

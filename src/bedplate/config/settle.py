@@ -7,7 +7,13 @@ checked as a whole. Knows nothing of where trees come from or who holds the resu
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from bedplate.config.check import convert, unknown_options, unknown_sections
+from bedplate.config.check import (
+    certain,
+    convert,
+    flags_of_secrets,
+    unknown_options,
+    unknown_sections,
+)
 from bedplate.config.merge import Merged, Pins, merge, pin
 from bedplate.config.schema import OptionSpec, Schema
 from bedplate.config.tree import Origin, Raw, Tree
@@ -27,9 +33,14 @@ class Rules(NamedTuple):
     unknown: str
     sealed: bool
 
+    @property
+    def waits(self) -> bool:
+        """Whether even options of known sections are judged later."""
+        return self.unknown == "defer" and not self.sealed
+
     def judge(self, merged: Merged, schema: Schema) -> tuple[Finding, ...]:
         """Return findings about names nobody declares, as far as it is time to judge them."""
-        if self.unknown == "defer" and not self.sealed:
+        if self.waits:
             return ()
         severity = "warning" if self.unknown == "warn" else "error"
         options = unknown_options(merged, schema, severity=severity)
@@ -72,24 +83,21 @@ def settle(
     schema: Schema,
     rules: Rules,
     *,
-    mistakes: tuple[Finding, ...] = (),
     pins: Pins | None = None,
 ) -> Settled:
-    """Merge, convert and check. Raises `InvalidConfig` with every error, ``mistakes`` included.
-
-    ``mistakes`` are errors of sources whose tree is missing: what is required may stand there,
-    so nothing is called missing then.
-    """
+    """Merge, convert and check. Raises `InvalidConfig` with every error there is."""
     merged, remarks = merge(trees, schema)
     merged = pin(merged, pins or {})
     converted = convert(merged, schema, prefix=rules.prefix)
-    about_values = [
-        finding
-        for finding in converted.findings
-        if not mistakes or finding.code != "missing-required"
-    ]
-    findings = (*mistakes, *remarks, *about_values, *rules.judge(merged, schema))
-    return Settled(schema, merged, converted.values, ()).noting(_sorted_out(findings))
+    findings = (
+        *flags_of_secrets(remarks, schema, rules.prefix),
+        *converted.findings,
+        *rules.judge(merged, schema),
+    )
+    if rules.waits and any(finding.severity == "error" for finding in findings):
+        # There will be no later judgement: this is the time to tell all that is known.
+        findings += unknown_options(merged, schema, early=True)
+    return Settled(schema, merged, converted.values, ()).noting(_sorted_out(certain(findings)))
 
 
 def settle_late(

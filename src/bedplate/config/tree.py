@@ -67,9 +67,10 @@ class Tree:
     An option may be written several times; all its values are kept in order. ``folded`` says that
     the names are environment-like (upper case, every other sign an underscore) and are matched
     against the schema's folded names; otherwise they are exact. ``sections`` remembers also
-    sections that were written without any option, with their origin. ``findings`` are warnings
-    of the source about what it read, or about how: an indented key, values that are not fresh.
-    Errors are never there: a source raises them.
+    sections that were written without any option, with their origin. ``findings`` are what the
+    source has to say about what it read: errors for what it could not understand, so that the rest
+    can be judged all the same (a tree with errors must never be used), and warnings: an indented
+    key, values that are not fresh.
     """
 
     __slots__ = ("findings", "folded", "sections", "values")
@@ -79,6 +80,11 @@ class Tree:
         self.findings = findings
         self.values: dict[str, dict[str, list[Raw]]] = {}
         self.sections: dict[str, Origin] = {}
+
+    @property
+    def mistakes(self) -> tuple[Finding, ...]:
+        """The errors among its findings: what could not be understood."""
+        return tuple(each for each in self.findings if each.severity == "error")
 
     def add(self, section: str, option: str, raw: Raw) -> None:
         """Append one value."""

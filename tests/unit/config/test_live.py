@@ -390,6 +390,96 @@ def test_unknown_options_can_wait_for_seal(write: Writer) -> None:
         config.seal()
 
 
+def test_all_problems_come_at_once_whatever_kind_they_are(tmp_path: Path) -> None:
+    """A mistake of syntax hides nothing: wrong values in the same and other sources are told."""
+    first, second = tmp_path / "a.conf", tmp_path / "b.toml"
+    first.write_text("[api]\nthis is no option\nsecure = many\n")
+    second.write_text("debug = 'maybe'\nbroken 3\n[api]\nworkers = 999\nwokers = 1\n")
+    found = problems(
+        Common,
+        Api,
+        argv=("--api.hots=x", "--api.max-rows=few"),
+        environ={"INVENTORY_API__NAMES": "\udcff", "INVENTORY_API__SECONDS": "3"},
+        files=(str(first), str(second)),
+    )
+    assert [(Path(each.file).name if each.file else each.place, each.line) for each in found] == [
+        ("a.conf", 2),
+        ("a.conf", 3),
+        ("b.toml", 1),
+        ("b.toml", 2),
+        ("b.toml", 4),
+        ("b.toml", 5),
+        ("INVENTORY_API__NAMES", None),
+        ("--api.hots", None),
+        ("--api.max-rows", None),
+        ("INVENTORY_API__SECONDS", None),
+    ]
+
+
+class Needy(Section):
+    name: str = option()
+    size: int = option()
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("[needy]\nnmae = x\n", ["size"]),
+        ("[needy]\nnmae = x\nthis is no option\n", []),
+        ("[other\nkey = x\n", []),
+        ("[api]\nthis is no option\n", ["name", "size"]),
+        ("\ufeff[needy]\nsize = x\n", ["name"]),
+        ("[nedy]\nname = x\n", ["name", "size"]),
+    ],
+)
+def test_what_may_be_there_is_not_called_missing(
+    write: Writer, text: str, missing: list[str]
+) -> None:
+    """Neither what a misspelt name means nor what a line may hold that nobody understands."""
+    found = problems(Needy, Api, files=(write(text),))
+    assert [each.option for each in found if each.code == "missing-required"] == missing
+    assert len(found) > len(missing) or missing == ["name", "size"]
+
+
+def test_what_a_misspelt_flag_means_is_not_called_missing() -> None:
+    """One mistake is reported once, on the command line as in a file."""
+    found = problems(Needy, argv=("--needy.nmae=x",))
+    assert [(each.code, each.option) for each in found] == [
+        ("unknown-option", None),
+        ("missing-required", "size"),
+    ]
+
+
+def test_unknown_options_do_not_wait_when_there_are_errors(write: Writer) -> None:
+    """Seal will never be reached then, so they are told at once, as what is known so far."""
+    path = write("[api]\nwokers = 1\ncolour = red\nworkers = x\n[pool]\nsize = x\n")
+    with pytest.raises(InvalidConfig) as caught:
+        Config.load([Api], program="inventory", argv=(), environ={}, files=(path,), unknown="defer")
+    assert [each.line for each in caught.value.findings] == [2, 3, 4]
+    near, far, _ = (each.message for each in caught.value.findings)
+    assert near == (
+        "[api] has no option 'wokers' among those known so far. Did you mean 'workers'?"
+    )
+    assert far == (
+        "[api] has no option 'colour' among those known so far. "
+        "It is judged again when everything has been loaded."
+    )
+
+
+def test_a_directory_named_relatively_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that changes its directory reloads the files it was started with, new ones too."""
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "a.conf").write_text("[api]\nworkers = 1\n")
+    monkeypatch.chdir(tmp_path)
+    config = load(argv=("--config-dir", "conf.d"))
+    (tmp_path / "conf.d" / "b.conf").write_text("[api]\nworkers = 2\n")
+    monkeypatch.chdir("/")
+    config.reload()
+    assert config.explain("api.workers").origin.place == "conf.d/b.conf:2:1"
+
+
 def test_foreign_variables_are_nobody_s_business() -> None:
     """Variables a container platform injects are never errors, not even after seal."""
     config = load(

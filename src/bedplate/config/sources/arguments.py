@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from bedplate.config.tree import Flag, Origin, Raw, Tree
-from bedplate.errors import Finding, InvalidConfig
+from bedplate.errors import Finding
 
 __all__ = ["Arguments", "Given", "Nearest", "Split", "split"]
 
@@ -96,11 +96,10 @@ class Arguments:
         self._nearest = nearest
 
     def load(self) -> Tree:
-        """Read the flags. Raises `InvalidConfig` with every mistake there is."""
+        """Read the flags; every mistake there is is among the tree's findings."""
         reading = _Reading(split(self._argv).rest, self._flags, self._nearest)
         reading.run()
-        if reading.findings:
-            raise InvalidConfig(findings=tuple(reading.findings))
+        reading.tree.findings = tuple(reading.findings)
         return reading.tree
 
     def next_refresh(self, now: float) -> float | None:  # noqa: ARG002 - the port's signature

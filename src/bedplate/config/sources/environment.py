@@ -8,7 +8,7 @@ nobody's configuration. What a variable means is for the schema to say, which kn
 from collections.abc import Mapping
 
 from bedplate.config.tree import Origin, Raw, Tree
-from bedplate.errors import Finding, InvalidConfig
+from bedplate.errors import Finding
 
 __all__ = ["Environment"]
 
@@ -29,7 +29,7 @@ class Environment:
         self._start = prefix + "_"
 
     def load(self) -> Tree:
-        """Read the variables. Raises `InvalidConfig` for values that are not text."""
+        """Read the variables; a value that is not text is an error in the tree's findings."""
         tree = Tree(folded=True)
         findings = []
         start, skip = self._start, len(self._start)
@@ -43,9 +43,9 @@ class Environment:
             if not value.isascii() and not _is_text(value):
                 message = "The value of this variable is not UTF-8."
                 findings.append(Finding("error", "not-utf-8", message, variable))
+                continue
             tree.add(section, option, Raw(value, origin))
-        if findings:
-            raise InvalidConfig(findings=tuple(findings))
+        tree.findings = tuple(findings)
         return tree
 
     def next_refresh(self, now: float) -> float | None:  # noqa: ARG002 - the port's signature

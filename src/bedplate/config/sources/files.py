@@ -11,7 +11,7 @@ import stat
 
 from bedplate.config.document import Document
 from bedplate.config.tree import Tree
-from bedplate.errors import InvalidConfig, SourceFailed
+from bedplate.errors import SourceFailed
 
 __all__ = ["Directory", "File", "search"]
 
@@ -38,7 +38,8 @@ class File:
     def load(self) -> Tree:
         """Read and parse the file.
 
-        Raises `SourceFailed` when it cannot be read, `InvalidConfig` with every syntax error.
+        Mistakes of syntax are among the tree's findings. Raises `SourceFailed` when the file
+        cannot be read.
         """
         if self._resolved is None:
             self._resolved = _resolve(self.name)
@@ -47,10 +48,7 @@ class File:
             from bedplate.config.sources.toml import parse
 
             return parse(data, self.name)
-        document = Document.parse(data, self.name)
-        if any(finding.severity == "error" for finding in document.findings):
-            raise InvalidConfig(findings=document.findings)
-        return document.tree()
+        return Document.parse(data, self.name).tree()
 
     def next_refresh(self, now: float) -> float | None:  # noqa: ARG002 - the port's signature
         """Never: a file is read again when a reload is asked for."""

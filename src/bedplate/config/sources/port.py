@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from bedplate.clock import Clock
 from bedplate.config.tree import Tree
-from bedplate.errors import Finding, InvalidConfig, SourceFailed
+from bedplate.errors import Finding, SourceFailed
 
 __all__ = ["Policed", "Policy", "Source", "policed"]
 
@@ -28,8 +28,9 @@ class Source(Protocol):
     def load(self) -> Tree:
         """Read everything.
 
-        Raises `SourceFailed` when it cannot be read, `InvalidConfig` when what was read cannot be
-        understood; neither holds a value.
+        What was read and cannot be understood is an error among ``Tree.findings``; the rest of the
+        tree is judged all the same, so that a user learns of everything at once. Raises
+        `SourceFailed` when it cannot be read at all. Neither holds a value.
         """
         ...
 
@@ -109,32 +110,41 @@ class Policed:
         except SourceFailed as failure:
             if mode == "optional":
                 return self._instead(Tree(), self._absent(failure), until=inf)
-            return self._last_good(failure)
-        except InvalidConfig as mistakes:
+            kept = self._last_good(failure.why)
+            if kept is not None:
+                return kept
+            if self._good is None:
+                raise
+            raise SourceFailed(source=self.name, why=self._outdated(failure.why)) from failure
+        if tree.mistakes:
             # What an optional source says must be right; only its silence is allowed.
-            return self._last_good(mistakes)
+            kept = self._last_good(_first(tree.mistakes))
+            return tree if kept is None else kept
         self.notices = ()
         self._retry_at = None
         if mode == "last-known-good":
             self._good, self._good_at = tree.noting(), self._clock.now()
         return tree
 
-    def _last_good(self, failure: SourceFailed | InvalidConfig) -> Tree:
-        """Return the last good tree while it may be used, else raise the failure."""
+    def _last_good(self, why: str) -> Tree | None:
+        """Return the last good tree while it may be used."""
         good, max_age = self._good, self._policy.max_age
+        self.notices = ()
         if good is None or max_age is None:
-            raise failure
+            return None
         age = self._clock.now() - self._good_at
         if age < max_age:
-            notice = self._stale(failure, age, max_age)
+            notice = self._stale(why, age, max_age)
             return self._instead(good, notice, until=self._good_at + max_age)
-        self.notices = ()
         self._retry_at = self._clock.now() + self._policy.retry
-        why = (
-            f"{_why(failure)}; its last good values are {age:.0f} s old "
-            f"and may be used for {max_age:g} s"
+        return None
+
+    def _outdated(self, why: str) -> str:
+        age = self._clock.now() - self._good_at
+        return (
+            f"{why}; its last good values are {age:.0f} s old "
+            f"and may be used for {self._policy.max_age:g} s"
         )
-        raise SourceFailed(source=self.name, why=why) from failure
 
     def _instead(self, tree: Tree, notice: Finding, *, until: float) -> Tree:
         self._retry_at = min(self._clock.now() + self._policy.retry, until)
@@ -147,9 +157,9 @@ class Policed:
         )
         return Finding("warning", "source-absent", message, self.name)
 
-    def _stale(self, failure: SourceFailed | InvalidConfig, age: float, max_age: float) -> Finding:
+    def _stale(self, why: str, age: float, max_age: float) -> Finding:
         message = (
-            f"{self.name} could not be read ({_why(failure)}); its values of {age:.0f} s ago "
+            f"{self.name} could not be read ({why}); its values of {age:.0f} s ago "
             f"stay in force until they are {max_age:g} s old."
         )
         return Finding("warning", "source-stale", message, self.name)
@@ -171,8 +181,6 @@ def policed(source: Source, policy: Policy, clock: Clock) -> Policed:
     return Policed(source, policy, clock)
 
 
-def _why(failure: SourceFailed | InvalidConfig) -> str:
-    if isinstance(failure, SourceFailed):
-        return failure.why
-    first, more = failure.findings[0], len(failure.findings) - 1
-    return f"{first}{f' (and {more} more)' if more else ''}"
+def _first(mistakes: tuple[Finding, ...]) -> str:
+    more = len(mistakes) - 1
+    return f"{mistakes[0]}{f' (and {more} more)' if more else ''}"

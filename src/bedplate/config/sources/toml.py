@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from bedplate.config.document import decode
 from bedplate.config.tree import Origin, Raw, Tree
-from bedplate.errors import Finding, InvalidConfig
+from bedplate.errors import Finding
 
 __all__ = ["parse"]
 
@@ -38,6 +38,9 @@ _VALUE_PART = re.compile(
     r"|[^\"'#\[\]{}\n]+",
     re.DOTALL,
 )
+_STATEMENT = re.compile(r"""[ \t]*(?:\[|[\w"'][^=\[\]{},]*=)""")
+_DAMAGED = re.compile("[^\n]*[\0\udc80-\udcff][^\n]*")
+_TRIES, _LOOKED_BACK, _MENDED = 10, 5, 1 << 20
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PLAINER = (
     ("Cannot declare", "This table is declared twice"),
@@ -57,22 +60,67 @@ class _Statement(NamedTuple):
 
 
 def parse(data: bytes, name: str) -> Tree:
-    """Read TOML from bytes. ``name`` is how findings and origins call them.
+    """Read TOML from bytes; never raises. ``name`` is how findings and origins call them.
 
-    Raises `InvalidConfig` with what is wrong: encoding, syntax (the first mistake only, as the
-    reader stops there), arrays of tables.
+    What is wrong is among the tree's findings: encoding, syntax (the first mistake only, as others
+    may follow from it), arrays of tables. The tree has whatever stands before and after it.
+    """
+    text, findings = decode(data, name)
+    if findings:
+        text = _DAMAGED.sub("", text.removeprefix("\ufeff"))
+    text, values, mistakes = _understood(text.replace("\r\n", "\n"), name)
+    # In what is damaged, a mistake of syntax is the damage.
+    return _tree(text, values, name, findings or mistakes)
+
+
+def _understood(text: str, name: str) -> tuple[str, dict[str, object], tuple[Finding, ...]]:
+    """Read text, leaving out statements until the rest is TOML; the finding is the first mistake.
+
+    What is left out becomes empty lines, so that all the rest keeps its place.
     """
     import tomllib
 
-    text, findings = decode(data, name)
-    if findings:
-        raise InvalidConfig(findings=findings)
-    text = text.replace("\r\n", "\n")
+    findings: tuple[Finding, ...] = ()
+    for _ in range(_TRIES if len(text) < _MENDED else 1):
+        try:
+            return text, tomllib.loads(text), findings
+        except (ValueError, RecursionError) as problem:
+            mistake = _mistake(problem, text, name)
+        findings = findings or (mistake,)
+        if mistake.line is None:
+            break
+        text = _without(text, mistake.line)
+    return "", {}, findings
+
+
+def _without(text: str, line: int) -> str:
+    """Blank the statement that is wrong in this line; with a header, all that stands under it."""
+    lines = text.split("\n")
+    end = min(line, len(lines))
+    above = range(end - 2, -1, -1)
+    starts = [end - 1, *(index for index in above if _STATEMENT.match(lines[index]))]
+    # The statement begins at the nearest line before which all is well.
+    start = next((each for each in starts[:_LOOKED_BACK] if _is_toml(lines[:each])), end - 1)
+    if start < end - 1 and _STATEMENT.match(lines[end - 1]):
+        end -= 1  # it was not closed, which was noticed at the next one only
+    if _is_header(lines[start]):
+        after = range(start + 1, len(lines))
+        end = next((each for each in after if _is_header(lines[each])), len(lines))
+    return "\n".join([*lines[:start], *[""] * (end - start), *lines[end:]])
+
+
+def _is_header(line: str) -> bool:
+    return line.lstrip(" \t").startswith("[")
+
+
+def _is_toml(lines: list[str]) -> bool:
+    import tomllib
+
     try:
-        values = tomllib.loads(text)
-    except (ValueError, RecursionError) as problem:
-        raise InvalidConfig(findings=(_mistake(problem, text, name),)) from None
-    return _tree(text, values, name)
+        tomllib.loads("\n".join(lines))
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _mistake(problem: ValueError | RecursionError, text: str, name: str) -> Finding:
@@ -90,9 +138,10 @@ def _mistake(problem: ValueError | RecursionError, text: str, name: str) -> Find
     return Finding("error", "toml-syntax", f"{message}.", place, name, line, column)
 
 
-def _tree(text: str, values: dict[str, object], name: str) -> Tree:
+def _tree(text: str, values: dict[str, object], name: str, mistakes: tuple[Finding, ...]) -> Tree:
     tree = Tree()
-    findings = []
+    findings = [*mistakes]
+    arrays: set[tuple[str, ...]] = set()
     breaks = [match.start() for match in re.finditer("\n", text)]
     for statement in _statements(text):
         earlier = bisect_left(breaks, statement.start)
@@ -102,15 +151,17 @@ def _tree(text: str, values: dict[str, object], name: str) -> Tree:
         if statement.kind == "array":
             message = "Arrays of tables hold no sections; write [name] once for each section."
             findings.append(Finding("error", "toml-array", message, *origin[1:]))
+            arrays.add(statement.path)
+        elif any(statement.path[: len(array)] == array for array in arrays):
+            continue  # a part of what was refused
         elif statement.kind == "header":
             tree.declare(".".join(statement.path), origin)
-        elif not findings:
+        else:
             *section, option = statement.path
             value = _at(values, statement.path)
             home = ".".join(section) if section else "DEFAULT"
             tree.add(home, option, Raw(value, origin))
-    if findings:
-        raise InvalidConfig(findings=tuple(findings))
+    tree.findings = tuple(findings)
     return tree
 
 

@@ -3,7 +3,7 @@ from collections.abc import Iterable
 import pytest
 
 from bedplate.config.sources import Arguments, Flag, Given, Split, split
-from bedplate.errors import Finding, InvalidConfig
+from bedplate.errors import Finding
 
 FLAGS = {
     "--debug": Flag("DEFAULT", "debug", is_bool=True),
@@ -19,9 +19,10 @@ def values(*argv: str) -> list[tuple[str, str, list[object]]]:
 
 
 def mistakes(*argv: str) -> tuple[Finding, ...]:
-    with pytest.raises(InvalidConfig) as raised:
-        Arguments(argv, FLAGS, nearest=same_letters).load()
-    return raised.value.findings
+    found = Arguments(argv, FLAGS, nearest=same_letters).load().findings
+    assert found
+    assert all(each.severity == "error" for each in found)
+    return found
 
 
 def same_letters(name: str, known: Iterable[str]) -> str | None:
@@ -163,9 +164,15 @@ def test_an_unknown_flag_gets_the_nearest_one() -> None:
 
 def test_without_a_judge_of_nearness_nothing_is_suggested() -> None:
     """Arguments alone does not guess."""
-    with pytest.raises(InvalidConfig) as raised:
-        Arguments(["--api.wrokers=3"], FLAGS).load()
-    assert raised.value.findings[0].suggestion is None
+    (found,) = Arguments(["--api.wrokers=3"], FLAGS).load().findings
+    assert found.suggestion is None
+
+
+def test_what_is_right_beside_a_mistake_is_read() -> None:
+    """The other flags are in the tree, so that they are judged in the same go."""
+    tree = Arguments(["--api.wrokers=3", "--debug", "stray", "--api.workers=x"], FLAGS).load()
+    assert [each.code for each in tree.findings] == ["unknown-option", "stray-argument"]
+    assert len(tree) == 2
 
 
 def test_a_denial_takes_no_value() -> None:

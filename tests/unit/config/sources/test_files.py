@@ -6,7 +6,7 @@ import pytest
 
 from bedplate.config.sources import Directory, File, search
 from bedplate.config.sources import files as module
-from bedplate.errors import InvalidConfig, SourceFailed
+from bedplate.errors import SourceFailed
 
 INI = "[api]\nworkers = 4\n"
 
@@ -89,13 +89,14 @@ def test_making_a_file_touches_nothing(tmp_path: Path) -> None:
 
 
 def test_syntax_errors_come_all_and_with_the_warnings(tmp_path: Path) -> None:
-    """One error holds all there is to say about the file."""
+    """The tree holds all there is to say about the file, and what could be read of it."""
     path = tmp_path / "inventory.conf"
     path.write_text("lost = 1\n[api]\nkey = 1\n  other = 2\nnonsense\n")
-    with pytest.raises(InvalidConfig) as raised:
-        File(path).load()
-    codes = [finding.code for finding in raised.value.findings]
+    tree = File(path).load()
+    codes = [finding.code for finding in tree.findings]
     assert codes == ["no-section", "indented-key", "no-equals"]
+    assert [finding.code for finding in tree.mistakes] == ["no-section", "no-equals"]
+    assert len(tree.get("api", "key")) == 1
 
 
 def test_warnings_alone_travel_with_the_tree(tmp_path: Path) -> None:
@@ -158,8 +159,7 @@ def test_a_file_that_is_far_too_large_is_refused(tmp_path: Path) -> None:
         file.truncate(16 * 1024 * 1024 + 1)
     assert "larger than 16 MiB" in why(File(path))
     os.truncate(path, 16 * 1024 * 1024)
-    with pytest.raises(InvalidConfig):
-        File(path).load()
+    assert File(path).load().mistakes
 
 
 def test_a_path_that_cannot_be_one_is_told() -> None:

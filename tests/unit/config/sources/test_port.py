@@ -1,16 +1,15 @@
 import pytest
 
 from bedplate.config.sources import Policed, Policy, policed
-from bedplate.errors import Finding, InvalidConfig, SourceFailed
+from bedplate.errors import Finding, SourceFailed
 from bedplate.testing import FakeClock
 from bedplate.testing.contracts.source import FakeSource, content_of
 
 CONTENT = {"api": {"workers": 4}}
-MISTAKE = InvalidConfig(
-    findings=(
-        Finding("error", "no-equals", "This is no option.", "store:3"),
-        Finding("error", "no-equals", "Nor is this.", "store:4"),
-    )
+CONTENT_READ = {"api": {"workers": [4]}}
+MISTAKES = (
+    Finding("error", "no-equals", "This is no option.", "store:3"),
+    Finding("error", "no-equals", "Nor is this.", "store:4"),
 )
 
 
@@ -43,10 +42,12 @@ def test_a_required_source_fails() -> None:
     """There is no start and no reload without it."""
     stage = Stage(Policy("required"))
     stage.source.load()
-    for failure in (SourceFailed(source="store", why="nobody answers."), MISTAKE):
-        stage.inner.fail_with(failure)
-        with pytest.raises(type(failure)):
-            stage.source.refresh()
+    stage.inner.fail("nobody answers.")
+    with pytest.raises(SourceFailed):
+        stage.source.refresh()
+    stage.inner.heal()
+    stage.inner.spoil(*MISTAKES)
+    assert stage.source.refresh().mistakes == MISTAKES
 
 
 # --- optional -----------------------------------------------------------------------------------
@@ -71,9 +72,10 @@ def test_an_optional_source_that_fails_is_empty_and_says_so() -> None:
 def test_an_optional_source_must_not_hold_mistakes() -> None:
     """It may be silent, but what it says must be right."""
     stage = Stage(Policy("optional"))
-    stage.inner.fail_with(MISTAKE)
-    with pytest.raises(InvalidConfig):
-        stage.source.load()
+    stage.inner.spoil(*MISTAKES)
+    tree = stage.source.load()
+    assert tree.findings == MISTAKES
+    assert content_of(tree) == CONTENT_READ
 
 
 def test_an_optional_source_that_failed_is_tried_again() -> None:
@@ -91,36 +93,42 @@ def test_an_optional_source_that_failed_is_tried_again() -> None:
 # --- last known good ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("failure", [SourceFailed(source="store", why="no answer."), MISTAKE])
-def test_the_last_good_values_stay_until_their_age_is_up(
-    failure: SourceFailed | InvalidConfig,
-) -> None:
+@pytest.mark.parametrize(
+    ("failing", "reason"), [(True, "(no answer.)"), (False, "This is no option. (and 1 more)")]
+)
+def test_the_last_good_values_stay_until_their_age_is_up(*, failing: bool, reason: str) -> None:
     """Silence and mistakes alike leave the old values, with a warning, and then fail."""
     stage = Stage(LAST_GOOD)
     stage.source.load()
-    stage.inner.fail_with(failure)
+    if failing:
+        stage.inner.fail("no answer.")
+    else:
+        stage.inner.content = {"api": {"workers": 5}}
+        stage.inner.spoil(*MISTAKES)
     stage.clock.turn(59)
     tree = stage.source.refresh()
     assert content_of(tree) == {"api": {"workers": [4]}}
     (notice,) = tree.findings
     assert (notice.severity, notice.code, notice.place) == ("warning", "source-stale", "store")
     assert "59 s ago" in notice.message
-    reason = "This is no option. (and 1 more)" if failure is MISTAKE else "(no answer.)"
     assert reason in notice.message
     assert stage.source.notices == (notice,)
     stage.clock.turn(1)
-    with pytest.raises(SourceFailed, match="60 s old") as raised:
-        stage.source.refresh()
-    assert raised.value.__cause__ is failure
+    if failing:
+        with pytest.raises(SourceFailed, match="60 s old") as raised:
+            stage.source.refresh()
+        assert isinstance(raised.value.__cause__, SourceFailed)
+    else:
+        assert stage.source.refresh().mistakes == MISTAKES
     assert len(stage.source.notices) == 0
+    assert stage.source.next_refresh(60.0) == 70.0
 
 
 def test_there_must_have_been_good_values() -> None:
     """At the first start nothing is known yet, and the failure is what it is."""
     stage = Stage(LAST_GOOD)
-    stage.inner.fail_with(MISTAKE)
-    with pytest.raises(InvalidConfig):
-        stage.source.load()
+    stage.inner.spoil(*MISTAKES)
+    assert stage.source.load().mistakes == MISTAKES
     stage.inner.fail()
     with pytest.raises(SourceFailed, match="nobody answers"):
         stage.source.load()

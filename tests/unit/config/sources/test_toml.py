@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bedplate.config.sources.toml import parse
 from bedplate.config.tree import Tree
-from bedplate.errors import Finding, InvalidConfig
+from bedplate.errors import Finding
 
 
 def read(text: str) -> Tree:
@@ -24,9 +24,9 @@ def places(text: str) -> dict[str, list[tuple[int | None, int | None]]]:
 
 
 def mistakes(text: str | bytes) -> tuple[Finding, ...]:
-    with pytest.raises(InvalidConfig) as raised:
-        parse(text.encode() if isinstance(text, str) else text, "f.toml")
-    return raised.value.findings
+    found = parse(text.encode() if isinstance(text, str) else text, "f.toml").findings
+    assert all(each.severity == "error" for each in found)
+    return found
 
 
 def test_tables_are_sections_and_keys_above_them_default() -> None:
@@ -161,6 +161,42 @@ def test_arrays_of_tables_are_refused_with_a_sentence() -> None:
         ("toml-array", 5, 1),
     ]
     assert "[name]" in found[0].message
+
+
+def kept(text: str) -> dict[str, list[object]]:
+    """Return what is read of text with a mistake in it."""
+    tree = parse(text.encode("latin-1"), "f.toml")
+    assert tree.mistakes
+    return {f"{section}.{name}": [raw.value for raw in raws] for section, name, raws in tree}
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("a = 1\nb 3\nc = 4\n[x]\ny = 1", {"DEFAULT.a": [1], "DEFAULT.c": [4], "x.y": [1]}),
+        ("a = [1, 2\nb = 3\nc = 4", {"DEFAULT.b": [3], "DEFAULT.c": [4]}),
+        ("a = {x = 1\nb = 3", {"DEFAULT.b": [3]}),
+        ("a = 1\na = 2\nb = 3", {"DEFAULT.a": [1], "DEFAULT.b": [3]}),
+        ("a = 1\nb = [\n 1,\n x,\n]\nc = 1", {"DEFAULT.a": [1], "DEFAULT.c": [1]}),
+        ("a = 1\nb = '''\nc = 2\n", {"DEFAULT.a": [1]}),
+        ("x = 1\ny = '\xe9'\nz = 1", {"DEFAULT.x": [1], "DEFAULT.z": [1]}),
+        ("\xef\xbb\xbfa = 1\n[b]\nc = 2", {"DEFAULT.a": [1], "b.c": [2]}),
+        ("[api\nk = 1\n[log]\nz = 1", {"log.z": [1]}),
+        ("[a]\nb = 1\n[c]\nd = 1\n[a]\ne = 1\n[f]\ng = 1", {"a.b": [1], "c.d": [1], "f.g": [1]}),
+        ("[[p]]\nx = 1\n[p.q]\nz = 1\n[r]\ny = 1\n", {"r.y": [1]}),
+        ("a = " + "[" * 5000, {}),
+    ],
+)
+def test_what_stands_around_a_mistake_is_read(text: str, rest: dict[str, list[object]]) -> None:
+    """The rest is there to be judged; nothing is read under a header that is wrong."""
+    assert kept(text) == rest
+
+
+def test_mending_has_an_end() -> None:
+    """A file of nothing but mistakes is given up, and says its first one only."""
+    tree = parse(b"this is no TOML\n" * 1000, "f.toml")
+    assert [each.line for each in tree.findings] == [1]
+    assert len(tree) == 0
 
 
 def test_no_finding_repeats_a_value() -> None:
