@@ -6,6 +6,7 @@
     ├── PluginNotFound            a name in configuration that no installed package answers to
     ├── ConfigError
     │   ├── SchemaError           a Section is declared wrongly (a mistake in a program)
+    │   ├── NotASchema            a file that was to describe options does not
     │   ├── InvalidConfig         what a user wrote is wrong; carries every finding at once
     │   ├── SourceFailed          a source could not be read
     │   ├── NoSuchOption          asked for an option that no section declares
@@ -84,6 +85,7 @@ __all__ = [
     "NoSuchMethod",
     "NoSuchOption",
     "NoSuchTarget",
+    "NotASchema",
     "PluginNotFound",
     "PortalStalled",
     "ProbeFailed",
@@ -176,6 +178,19 @@ class SchemaError(ConfigError):
     def __init__(self, *, where: str, why: str) -> None:
         self.where, self.why = where, why
         super().__init__(f"{where}: {why}")
+
+
+class NotASchema(ConfigError):
+    """A file was to describe the options of a service, and does not, or not in a way known here.
+
+    ``name`` is the file, or whatever its bytes came from; ``why`` a sentence without its end.
+    """
+
+    code = "not-a-schema"
+
+    def __init__(self, *, name: str, why: str) -> None:
+        self.name, self.why = name, why
+        super().__init__(f"{name} does not describe options: {why}.")
 
 
 class Finding(NamedTuple):

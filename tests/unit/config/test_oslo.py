@@ -1,0 +1,279 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bedplate.config.option import REQUIRED
+from bedplate.config.oslo import option_set, read_option_set
+from bedplate.config.schema import OSLO, OptionSpec, Schema, Unresolved
+from bedplate.config.types import (
+    Choice,
+    Dict,
+    FrozenList,
+    HostNameType,
+    Integer,
+    List,
+    Multi,
+    OptionalType,
+    SecretType,
+    String,
+    Unchecked,
+)
+from bedplate.errors import NotASchema
+
+DATA = Path(__file__).parents[2] / "data" / "openstack"
+
+
+def released(name: str) -> Schema:
+    return read_option_set((DATA / f"{name}.json").read_bytes(), name)
+
+
+def entry(**facts: object) -> dict[str, object]:
+    """Write an option as the generator does."""
+    return {
+        "name": "size",
+        "dest": str(facts.get("name", "size")).replace("-", "_"),
+        "type": "string value",
+        "default": None,
+        "choices": [],
+        "deprecated_opts": [],
+        "namespace": "test",
+    } | facts
+
+
+def only(**facts: object) -> OptionSpec:
+    """Read a set of one option and return it."""
+    spec = option_set({"options": {"DEFAULT": {"opts": [entry(**facts)]}}}, "test").get(
+        "DEFAULT", str(entry(**facts)["dest"])
+    )
+    assert spec is not None
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sections", "old", "deprecated", "secret", "mutable", "required"),
+    [
+        ("nova", 1137, 62, 75, 30, 32, 6, 10),
+        ("keystone", 412, 46, 18, 10, 12, 2, 1),
+        ("keystone-21.0.1-ns", 209, 33, 10, 11, 2, 0, 0),
+        ("keystone-30.0.0-ns", 217, 33, 4, 5, 3, 0, 0),
+    ],
+)
+def test_released_option_sets_are_read_whole(
+    name: str,
+    options: int,
+    sections: int,
+    old: int,
+    deprecated: int,
+    secret: int,
+    mutable: int,
+    required: int,
+) -> None:
+    """What released services print is read with nothing lost: the counts are those of the files."""
+    schema = released(name)
+    assert (len(schema), len(schema.sections), schema.dialect) == (options, sections, OSLO)
+    assert sum(len(spec.was) for spec in schema) == old
+    counts = Counter[str]()
+    for spec in schema:
+        counts += Counter(deprecated=bool(spec.deprecated), secret=spec.secret)
+        counts += Counter(mutable=spec.mutable, required=spec.required)
+    assert counts == Counter(
+        deprecated=deprecated, secret=secret, mutable=mutable, required=required
+    )
+    assert not any(spec.unchecked for spec in schema)
+
+
+def test_an_option_is_called_as_files_call_it() -> None:
+    """A hyphenated option has the name under which oslo.config looks it up: its dest."""
+    schema = released("nova")
+    assert schema.get("DEFAULT", "log_config_append") is not None
+    assert schema.get("DEFAULT", "log-config-append") is None
+    assert not [spec.key for spec in schema if "-" in spec.name]
+
+
+def test_defaults_that_refer_to_others_are_kept_as_text() -> None:
+    """A default with a dollar is not judged by its type; neither is one that its type refuses."""
+    nova = released("nova")
+    unresolved = {spec.key: spec for spec in nova if isinstance(spec.default, Unresolved)}
+    assert len(unresolved) == 13
+    assert unresolved["instances_path"].default == Unresolved("$state_path/instances")
+    assert unresolved["instances_path"].default_text == "$state_path/instances"
+    assert only(type="integer value", default="<cores>").default == Unresolved("<cores>")
+    assert only(type="list value", default=["$a", "b"]).default == Unresolved("$a,b")
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_"),
+    [
+        ("string value", String()),
+        ("integer value", Integer()),
+        ("port value", Integer(0, 65535, noun="a port number")),
+        ("list value", List(String(), FrozenList, quotes=False)),
+        ("dict value", Dict(String(), quotes=False)),
+        ("multi valued", Multi(String())),
+        ("host domain value", HostNameType(address=True, underscore=True)),
+        ("unknown value", Unchecked("unknown value")),
+        ("moon phase value", Unchecked("moon phase value")),
+    ],
+)
+def test_each_kind_has_its_type(kind: str, type_: object) -> None:
+    """Kinds the generator prints become types; one of a program's own is text nobody checks."""
+    spec = only(type=kind, required=True)
+    assert (spec.type, spec.default) == (type_, REQUIRED)
+    assert spec.unchecked is isinstance(type_, Unchecked)
+
+
+def test_a_default_of_none_is_an_option_that_may_be_absent() -> None:
+    """Blank is None for a number, as for oslo.config, and what the type makes of it elsewhere."""
+    number, text = only(type="integer value"), only()
+    assert number.type == OptionalType(Integer())
+    assert (number.type.parse(""), text.type.parse("")) == (None, "")
+    assert (number.default, text.default) == (None, None)
+
+
+def test_limits_and_choices_are_kept() -> None:
+    """Ranges, and choices with what they mean, reach the type; choices replace a range."""
+    assert only(type="integer value", min=1, max=9, default=3).type == Integer(1, 9)
+    chosen = only(choices=[["a", "the  first"], ["b", None]], default="a").type
+    assert chosen == Choice({"a": "a", "b": "b"}, about={"a": "the first"})
+    numbers = only(type="integer value", choices=[[256, None], [512, None]], min=1, default=256)
+    assert numbers.type.parse("512") == 512
+
+
+def test_choices_are_blind_where_their_own_default_says_so() -> None:
+    """A default that differs from a choice by case alone shows that case does not count."""
+    spec = only(choices=[["Days", None], ["Hours", None]], default="days")
+    assert (spec.type.parse("HOURS"), spec.default) == ("Hours", "Days")
+    assert released("nova").get("DEFAULT", "log_rotate_interval_type").type.parse("days") == "Days"  # type: ignore[union-attr]  # it is there
+    exact = only(choices=[["Days", None], ["Hours", None]], default="Days")
+    assert exact.type != spec.type
+
+
+def test_all_other_facts_are_kept() -> None:
+    """Secret, mutable, advanced, sample and farewell of an option are those of the set."""
+    spec = only(
+        secret=True,
+        mutable=True,
+        advanced=True,
+        sample_default="<secret>",
+        help="Some\n  help.",
+        default="x",
+        deprecated_for_removal=True,
+        deprecated_reason="Gone.",
+        deprecated_since="2.0",
+        deprecated_opts=[{"group": "old", "name": "s"}, {"group": None, "name": None}],
+    )
+    assert spec.type == SecretType(String())
+    assert spec.default_text == "****"
+    assert (spec.mutable, spec.advanced, spec.sample, spec.help) == (
+        True,
+        True,
+        "<secret>",
+        "Some help.",
+    )
+    assert (spec.deprecated, spec.since, spec.was) == ("Gone.", "2.0", (("old", "s"),))
+    assert only(deprecated_for_removal=True).deprecated == "It will be removed."
+    assert (spec.owner, spec.interpolate, spec.optional) == ("test", True, False)
+
+
+def test_an_old_name_of_two_options_belongs_to_the_first() -> None:
+    """oslo.config lets options share an old name, or take that of a live one."""
+    shared = [{"group": "DEFAULT", "name": "host"}]
+    opts = [entry(name="a", deprecated_opts=shared), entry(name="b", deprecated_opts=shared)]
+    assert (
+        option_set({"options": {"x": {"opts": opts}}}, "test").renames["DEFAULT", "host"].name
+        == "a"
+    )
+    live = [*opts, entry(name="host")]
+    assert not option_set({"options": {"DEFAULT": {"opts": live}}}, "test").renames
+
+
+def test_groups_with_drivers_keep_them() -> None:
+    """Which driver an option belongs to, and which option picks it, is a fact of the section."""
+    about = {
+        "driver_option": "kind",
+        "driver_opts": {"fast": ["block-size"], "slow": []},
+        "dynamic_group_owner": "DEFAULT.enabled",
+        "opts": [entry(name="kind"), entry(name="block-size")],
+    }
+    section = option_set({"options": {"store": about}}, "test").sections["store"]
+    assert (section.driver_option, section.each, section.optional) == ("kind", "enabled", True)
+    assert dict(section.drivers) == {"fast": ("block_size",), "slow": ()}
+
+
+def test_what_the_generator_omits_is_supplied() -> None:
+    """Owners of repeated sections come with bedplate, and count where the set has both sides."""
+    owner = {"opts": [entry(name="enabled_backends", type="list value")]}
+    pattern = {"opts": [entry(name="volume_driver")]}
+    cinder = option_set({"options": {"DEFAULT": owner, "backend_defaults": pattern}}, "test")
+    assert cinder.sections["backend_defaults"].each == "enabled_backends"
+    alone = option_set({"options": {"backend_defaults": pattern}}, "test")
+    assert not alone.sections["backend_defaults"].each
+    groups = {"DEFAULT": owner, "glance_store": pattern, "glance.store.rbd.store": pattern}
+    glance = option_set({"options": groups}, "test")
+    assert glance.sections["glance.store.rbd.store"].by == "rbd"
+    huge = released("nova").get("DEFAULT", "reserved_huge_pages")
+    assert huge is not None
+    assert huge.type == OptionalType(Multi(Dict(String(), quotes=False)), blank=False)
+
+
+def test_yaml_says_the_same_as_json() -> None:
+    """The generator's YAML, with its anchors, is read to the same schema as its JSON."""
+    yaml = pytest.importorskip("yaml")
+    text = (DATA / "keystone-30.0.0-ns.json").read_text()
+    shared: list[object] = []
+    document = json.loads(text)
+    for group in document["options"].values():
+        for each in group["opts"]:
+            each["choices"] = each["choices"] or shared  # makes the writer use an alias
+    written = yaml.safe_dump(document, default_flow_style=False)
+    assert "*id001" in written
+    assert read_option_set(written, "yaml") == read_option_set(text, "json")
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\xff\xfe", "not text in UTF-8"),
+        ("{", "not JSON (Expecting property name enclosed in double quotes in line 1, column 2)"),
+        ("[" * 100_000, "it nests more than 50 levels deep"),
+        ('{"a": ' + "[" * 200_000, "nests too deeply"),
+        ("a: [b", "neither JSON nor YAML in line 2, column 1"),
+        ("", "the whole is no mapping"),
+        ("{}", "no mapping 'options'"),
+        ('{"options": {"g": 1}}', "options.g is no mapping"),
+        ('{"options": {"g": {"opts": 1}}}', "options.g.opts is no list"),
+        ('{"options": {"g": {"opts": [1]}}}', "options.g.opts[0] is no mapping"),
+        ('{"options": {"g": {"opts": [{}]}}}', "options.g.opts[0] has no name"),
+        ('{"options": {"g": {"opts": [{"name": 1}]}}}', "options.g.opts[0].name is no text"),
+        (
+            '{"options": {"g": {"opts": [{"name": "a", "choices": {"b": 1}}]}}}',
+            "options.g.opts[0].choices is no list",
+        ),
+        (
+            '{"options": {"g": {"opts": [{"name": "a", "type": "integer value", "min": "x"}]}}}',
+            "options.g.opts[0].min is no number",
+        ),
+        (
+            '{"options": {"g": {"opts": [{"name": "a", "type": "port value", "min": 70000}]}}}',
+            "nothing lies between a min of 70000 and a max of 65535",
+        ),
+        ('{"options": {"g": {"opts": [], "driver_opts": 3}}}', "driver_opts is no mapping"),
+    ],
+)
+def test_what_is_no_option_set_is_refused_with_its_place(data: str | bytes, why: str) -> None:
+    """Whatever is wrong with a set is one sentence with the file and the place in it."""
+    with pytest.raises(NotASchema) as refused:
+        read_option_set(data, "odd.json")
+    assert str(refused.value).startswith("odd.json does not describe options: ")
+    assert why in str(refused.value)
+
+
+def test_a_set_that_multiplies_itself_is_refused() -> None:
+    """A small YAML file of aliases cannot make the reader work for ever."""
+    opts = "\n".join(f"    - {{name: o{number}, type: string value}}" for number in range(1000))
+    groups = "\n".join(f"  g{number}: *g" for number in range(100))
+    pytest.importorskip("yaml")
+    with pytest.raises(NotASchema, match="more than 50000 options"):
+        read_option_set(f"options:\n  g: &g\n   opts:\n{opts}\n{groups}\n", "bomb.yaml")
