@@ -55,7 +55,7 @@ class TestRabbitDriverWithQuorumQueues(TestRabbitDriver):
         topic = self.topic()
         async with self.peer() as client:
             await client.declare(Entity(topic, limit=2))
-            outcomes = []
+            outcomes: list[Outcome] = []
             async with asyncio.timeout(self.patience):
                 while Outcome.REFUSED not in outcomes:
                     outcomes.append(await client.accept(topic, b"%d" % len(outcomes)))

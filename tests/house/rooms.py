@@ -144,6 +144,19 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
             ),
             third=("msgspec",),
         ),
+        # A row of its own, so that its files may use each other.
+        "messaging.drivers.rabbit": Row(
+            may=(
+                "messaging.driver",
+                "messaging.types",
+                "messaging.url",
+                *CONFIG,
+                "clock",
+                "errors",
+                "amqp091",
+            ),
+            third=("msgspec",),
+        ),
         **{
             name: Row(may=(*TRANSPORT, *BENEATH_TRANSPORT), third=("msgspec",))
             for name in TRANSPORT
