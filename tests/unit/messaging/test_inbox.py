@@ -1,4 +1,5 @@
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -73,7 +74,7 @@ class Scene:
 @asynccontextmanager
 async def scene(observers: Sequence[Observer] = ()) -> AsyncIterator[Scene]:
     faults = Faults()
-    name = f"inbox-{id(faults)}"
+    name = f"inbox-{secrets.token_hex(8)}"
     async with Transport.connect(
         f"memory://{name}/",
         driver=faulty(MemoryDriver(), faults),

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import secrets
 
 import pytest
 
@@ -70,7 +71,7 @@ class Chaos:
 async def test_nothing_confirmed_is_lost_and_nothing_done_is_done_again(seed: int) -> None:
     """Whatever happens to links, each confirmed message is done, once, and nothing leaks."""
     rng = random.Random(seed)  # noqa: S311 - a repeatable course of events
-    name = f"chaos-{seed}"
+    name = f"chaos-{seed}-{secrets.token_hex(8)}"
     chaos = Chaos(name, rng)
     done: list[bytes] = []
 

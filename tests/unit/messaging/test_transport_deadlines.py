@@ -1,6 +1,7 @@
 """One deadline covers everything, whatever the link does: exact times on the turned clock."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
@@ -93,7 +94,7 @@ class Scene:
 @asynccontextmanager
 async def scene(policy: TransportPolicy | None = None) -> AsyncIterator[Scene]:
     faults = Faults()
-    name = f"deadlines-{id(faults)}"
+    name = f"deadlines-{secrets.token_hex(8)}"
     transport = Transport.connect(
         f"memory://{name}/", driver=faulty(MemoryDriver(), faults), policy=policy
     )
@@ -351,7 +352,7 @@ async def test_a_repeatable_message_is_sent_again_under_the_same_id() -> None:
             delivery = await anext(deliveries)
             await delivery.ack()
             await asyncio.sleep(1)
-            assert deliveries.statistics.tally.duplicates == 1
+            assert deliveries.statistics().tally.duplicates == 1
 
 
 async def test_repeating_stays_within_the_deadline() -> None:
