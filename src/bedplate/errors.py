@@ -508,14 +508,23 @@ class DeadlineExceeded(CallError, TimeoutError):
 
 
 class NoSuchTarget(CallError):
-    """Nobody serves the target; the message reached no one, so a repeat is safe."""
+    """Nobody serves the target.
+
+    ``queued`` False: the message came back, it reached no one, and a repeat is safe. True: it lies
+    in a queue that nobody reads, and a server that starts before the message expires will run it.
+    """
 
     code = "no-such-target"
-    _retryable = True
 
-    def __init__(self, *, target: str) -> None:
-        self.target = target
-        super().__init__(f"Nobody serves {target}: is a server of that name running?")
+    def __init__(self, *, target: str, queued: bool = False) -> None:
+        self.target, self.queued = target, queued
+        fate = " The request waits in its queue until its ttl ends." if queued else ""
+        super().__init__(f"Nobody serves {target}: is a server of that name running?{fate}")
+
+    @property
+    def retryable(self) -> bool:
+        """Whether it is certain that nothing was delivered."""
+        return not self.queued
 
 
 class CallLost(CallError):

@@ -101,6 +101,7 @@ async def _make_calls(service: Service) -> None:
         "reserve with ttl 0.2 s, workers busy", stock.with_(ttl=0.2).call("reserve", item="nut")
     )
     await _call("recount, 1.2 s with heartbeat 0.3 s", recounts[0])
+    print(f"  {'':<37} {'':<10}  kept alive by {patient.statistics().beats} beats of two recounts")
     await recounts[1]
     await _call("reserve 99 bolts", stock.call("reserve", item="bolt", count=99))
     await _call("a method nobody has", stock.call("reserv", item="bolt"))

@@ -14,6 +14,7 @@ from math import inf
 from typing import Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 __all__ = [
     "LOOK_AFTER",
@@ -84,11 +85,15 @@ class Call(Struct, Generic[T], eq=False):
 
 
 class Ended(Struct, Generic[T], frozen=True):
-    """Tell the caller. ``silence`` (seconds) belongs to CALL_LOST."""
+    """Tell the caller. ``silence`` (seconds) belongs to CALL_LOST.
+
+    ``queued`` belongs to NO_SUCH_TARGET: the request did not come back but lies in a queue.
+    """
 
     call: Call[T]
     how: End
     silence: float = 0.0
+    queued: bool = False
 
 
 class Resend(Struct, Generic[T], frozen=True):
@@ -119,6 +124,7 @@ class Calls(Generic[T]):
         self._pushed = 0
         self._started = 0
         self._late = 0
+        self._beats = 0
         self._ended = dict.fromkeys(End, 0)
 
     def __len__(self) -> int:
@@ -136,6 +142,11 @@ class Calls(Generic[T]):
     def late(self) -> int:
         """How many answers, beats and bounces belonged to no open call."""
         return self._late
+
+    @property
+    def beats(self) -> int:
+        """How many signs of life came for open calls."""
+        return self._beats
 
     def ended(self, how: End) -> int:
         """How many calls ended this way."""
@@ -205,6 +216,7 @@ class Calls(Generic[T]):
         if call is None:
             self._late += 1
             return None
+        self._beats += 1
         call.beats += 1
         call.last_beat = now
         call.look_at = inf
@@ -237,7 +249,7 @@ class Calls(Generic[T]):
         if call is None or served or call.beats or call.epoch == 0:
             return None
         if now >= call.wait_until:
-            return self._ending(call, End.NO_SUCH_TARGET)
+            return replace(self._ending(call, End.NO_SUCH_TARGET), queued=True)
         call.look_at = min(self._pause(call, now), call.wait_until)
         self._schedule(call)
         return None

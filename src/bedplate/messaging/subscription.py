@@ -291,7 +291,6 @@ class Consumer:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
-    @property
     def statistics(self) -> ConsumerStatistics:
         """How it is doing now."""
         return ConsumerStatistics(
@@ -631,10 +630,9 @@ class Subscription:
         self._ready.clear()
         self._wake(len(self._wakers))
 
-    @property
     def statistics(self) -> ConsumerStatistics:
         """How it is doing now."""
-        return self._opened().statistics
+        return self._opened().statistics()
 
     def __aiter__(self) -> Self:
         return self

@@ -283,7 +283,7 @@ class Switchboard:
         """Forget a consumer that ended, keeping its counts."""
         if self.consumers.pop(id(consumer), None) is None:
             return
-        tally, counts = consumer.statistics.tally, self.counts
+        tally, counts = consumer.statistics().tally, self.counts
         counts.received += tally.received
         counts.expired += tally.expired
         counts.duplicates += tally.duplicates

@@ -266,7 +266,7 @@ class Transport:
     def statistics(self) -> TransportStatistics:
         """Return what it did so far and how it is doing now."""
         board = self._opened()
-        consumers = tuple(each.statistics for each in board.consumers.values())
+        consumers = tuple(each.statistics() for each in board.consumers.values())
         counts = board.counts
         lines = [board.talk] if board.listen is None else [board.talk, board.listen]
         return TransportStatistics(

@@ -52,7 +52,10 @@ _BREATH = 0.01
 
 
 class ClientStatistics(Struct, frozen=True):
-    """Counts since the client was made. ``late`` are answers that nobody waited for any more."""
+    """Counts since the client was made.
+
+    ``beats`` are signs of life of open calls, ``late`` answers that nobody waited for any more.
+    """
 
     started: int
     open: int
@@ -63,6 +66,7 @@ class ClientStatistics(Struct, frozen=True):
     deadlines: int
     reply_paths_lost: int
     cancelled: int
+    beats: int
     late: int
     malformed: int
 
@@ -98,6 +102,7 @@ class Caller:
             deadlines=calls.ended(End.DEADLINE),
             reply_paths_lost=calls.ended(End.REPLY_PATH_LOST),
             cancelled=calls.ended(End.CANCELLED),
+            beats=calls.beats,
             late=calls.late,
             malformed=self._malformed,
         )

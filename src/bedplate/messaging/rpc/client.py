@@ -114,7 +114,6 @@ class Client:
             f"{signature.name}()",
         )
 
-    @property
     def statistics(self) -> ClientStatistics:
         """Counts over this client and all its copies."""
         return self._caller.statistics()

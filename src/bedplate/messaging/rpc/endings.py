@@ -48,7 +48,7 @@ def end_error(ended: Ended[Asked]) -> MessagingError:
         case End.CALL_LOST:
             return CallLost(target=target, silence=ended.silence)
         case End.NO_SUCH_TARGET:
-            return NoSuchTarget(target=target)
+            return NoSuchTarget(target=target, queued=ended.queued)
         case End.REPLY_PATH_LOST:
             return ReplyPathLost(target=target)
         case End.CLOSED:

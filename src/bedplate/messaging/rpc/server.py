@@ -31,6 +31,7 @@ from bedplate.messaging.rpc.terms import COUNTED, ServerOptions, ServerStatistic
 from bedplate.messaging.subscription import Consumer, Delivery
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Address, Settle, Settlement, Source
+from bedplate.messaging.wheel import Timer
 from bedplate.messaging.wire import native
 from bedplate.messaging.wire.values import QUEUED, RUNNING, Beat, Cancel, Fault, Request
 
@@ -53,6 +54,7 @@ class _Job:
         "context",
         "deadline",
         "delivery",
+        "expiry",
         "handler",
         "heart",
         "over",
@@ -70,6 +72,7 @@ class _Job:
         self.running = self.over = self.cancelled = False
         self.context: Context | None = None
         self.heart: Heart | None = None
+        self.expiry: Timer | None = None
         self.task: asyncio.Task[None] | None = None
 
     def state(self) -> str:
@@ -275,6 +278,8 @@ class Server:
                 job.heart = Heart(self._answers, request, job.deadline, job.state)
         self._waiting.append(job)
         self._start_waiting()
+        if not job.running and not job.over:
+            self._watch_expiry(job)
         if job.heart is not None and not job.over:
             job.heart.beat()
 
@@ -372,6 +377,8 @@ class Server:
             self._let_go(job)
             return
         job.running = True
+        if job.expiry is not None:
+            job.expiry.cancel()
         context = job.context = self._context(job)
         variables = self._variables.copy()
         variables.run(CURRENT.set, context)
@@ -379,6 +386,24 @@ class Server:
         function = partial(job.handler.function, *first, **arguments)
         done = partial(self._ended, job)
         job.task = crew.run(function, done, variables, is_async=signature.is_async)
+
+    def _watch_expiry(self, job: _Job) -> None:
+        """Let a caller hear that its request expired when it does, not when a worker is free."""
+        deadline = job.delivery.deadline
+        if deadline is not None:
+            left = deadline - self._transport.clock.now()
+            job.expiry = self._transport.after(max(left, 0.0), partial(self._expire, job))
+
+    def _expire(self, job: _Job) -> None:
+        deadline = job.delivery.deadline
+        if job.running or job.over or deadline is None:
+            return
+        if self._transport.clock.now() < deadline:
+            self._watch_expiry(job)
+            return
+        self._waiting.remove(job)
+        self._not_run(job.request, job.deadline, job.delivery.start())
+        self._let_go(job)
 
     def _context(self, job: _Job) -> Context:
         request = job.request
@@ -445,6 +470,8 @@ class Server:
         job.over = True
         if job.heart is not None:
             job.heart.stop()
+        if job.expiry is not None:
+            job.expiry.cancel()
         self._jobs.discard(job)
         if job.request.reply_to is not None:
             self._by_call.pop(job.request.id, None)

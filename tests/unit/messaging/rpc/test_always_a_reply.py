@@ -317,7 +317,7 @@ async def test_an_unreadable_answer_ends_its_call(
             with pytest.raises(MalformedMessage):
                 await client.call("anything")
         task.cancel()
-    assert client.statistics.malformed == 2
+    assert client.statistics().malformed == 2
     assert asyncio.get_running_loop().time() == start
     assert not quiet.records
 
@@ -333,7 +333,7 @@ async def test_late_answers_are_dropped_and_counted(here: Transport, there: Tran
         body = b'{"code":"c","type":"T"}' if kind == "fault" else b"1"
         there.send(Outbound(inbox.address, body, "a", kind=kind, correlation_id=f"{inbox.token}.1"))
     await asyncio.sleep(1)
-    assert client.statistics.late == 3
+    assert client.statistics().late == 3
 
 
 def test_the_errors_of_a_peer_stay_apart_from_ones_own() -> None:

@@ -131,7 +131,7 @@ async def act(
             faults.accept()
             faults.thaw()
         await asyncio.sleep(120)
-        statistics = client.statistics
+        statistics = client.statistics()
         assert statistics.open == 0
         assert statistics.started <= len(requests)
         assert server.statistics().running == server.statistics().waiting == 0
@@ -181,7 +181,7 @@ async def test_nothing_is_left_of_calls_that_are_over(here: Transport, there: Tr
             for _ in range(20):
                 await asyncio.gather(*(one(n) for n in range(60)))
             await asyncio.sleep(10)
-        assert client.statistics.open == 0
+        assert client.statistics().open == 0
         assert not server._jobs
         assert not server._by_call
         assert not server._waiting

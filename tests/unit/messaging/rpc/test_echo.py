@@ -348,8 +348,8 @@ async def test_many_calls_at_once_get_their_own_answers(here: Transport, there: 
         assert results == list(range(200))
         assert server.statistics().results == 200
         assert server.statistics().running == server.statistics().waiting == 0
-    assert client.statistics.results == 200
-    assert client.statistics.open == client.statistics.late == 0
+    assert client.statistics().results == 200
+    assert client.statistics().open == client.statistics().late == 0
 
 
 async def test_two_clients_of_one_transport_do_not_mix_answers(
@@ -363,4 +363,4 @@ async def test_two_clients_of_one_transport_do_not_mix_answers(
                 one.call("reserve", item="a"), two.call("reserve", item="a")
             )
             assert (first, second) == (n, n)
-        assert one.statistics.late == two.statistics.late == 0
+        assert one.statistics().late == two.statistics().late == 0

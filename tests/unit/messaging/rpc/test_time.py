@@ -75,7 +75,7 @@ async def test_a_call_ends_at_its_deadline(here: Transport, there: Transport) ->
         )
         await asyncio.sleep(3)
         assert server.statistics().late_answers == 1
-    assert client.statistics.deadlines == 1
+    assert client.statistics().deadlines == 1
 
 
 @pytest.mark.parametrize("trouble", ["freeze", "cut", "refuse", "drop", "delay"])
@@ -157,7 +157,7 @@ async def test_a_silent_server_is_lost(here: Transport, there: Transport, faults
         error = await ends_at(13.0, client.call("sleep", seconds=500), CallLost)
         assert isinstance(error, CallLost)
         assert error.silence == pytest.approx(3.0)
-    assert client.statistics.lost == 1
+    assert client.statistics().lost == 1
 
 
 async def test_waiting_requests_beat_too(here: Transport, there: Transport) -> None:
@@ -223,7 +223,7 @@ async def test_nested_calls_inherit_the_budget(here: Transport, there: Transport
 
 
 async def test_expired_requests_never_run(here: Transport, there: Transport) -> None:
-    """A request whose ttl ends while it waits for a worker is not run, and its caller told."""
+    """A request whose ttl ends while it waits for a worker never runs; its caller hears then."""
     service = Slow()
     async with rpc.serve(there, service, topic="slow", workers=1) as server:
         client = rpc.Client(here, topic="slow", timeout=60)
@@ -231,7 +231,7 @@ async def test_expired_requests_never_run(here: Transport, there: Transport) -> 
         await asyncio.sleep(1)
         await client.with_(ttl=2).cast("sleep", seconds=1)
         expired = client.with_(ttl=2).call("sleep", seconds=1)
-        error = await ends_at(9.0, expired, RequestExpired)
+        error = await ends_at(2.0, expired, RequestExpired)
         assert "waited too long" in str(error)
         assert await first == "slept"
         assert service.ran == 1
@@ -282,7 +282,7 @@ async def test_cancelling_a_call_cancels_the_handler(here: Transport, there: Tra
         assert server.statistics().cancelled == 4
         assert server.statistics().running == server.statistics().waiting == 0
         assert await client.call("sleep", seconds=0) == "slept", "the worker is free again"
-    assert client.statistics.cancelled == 4
+    assert client.statistics().cancelled == 4
 
 
 async def test_a_cancel_that_overtakes_its_request(
@@ -432,9 +432,9 @@ async def test_a_server_does_not_beat_for_callers_that_are_gone(
         client = rpc.Client(here, topic="slow", timeout=5, heartbeat=1)
         await ends_at(5.0, client.call("sleep", seconds=500), DeadlineExceeded)
         await asyncio.sleep(1)
-        late, timers = client.statistics.late, there.statistics().timers
+        late, timers = client.statistics().late, there.statistics().timers
         await asyncio.sleep(100)
-        assert client.statistics.late == late
+        assert client.statistics().late == late
         assert there.statistics().timers <= timers
 
 
