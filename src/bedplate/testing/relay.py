@@ -5,6 +5,7 @@ Runs in the test's own event loop and needs no privilege. Knows no protocol.
 
 import asyncio
 import socket
+import ssl
 import struct
 from types import TracebackType
 from typing import Self, final
@@ -31,11 +32,21 @@ class Relay:
     - ``refuse()``: no new connection is accepted;
     - ``heal()``: all is well again; what was stalled goes on, what was swallowed is lost.
 
-    Belongs to one event loop.
+    With ``tls``, a server's context, clients talk TLS to it, and it plain to the far end. Belongs
+    to one event loop.
     """
 
-    def __init__(self, host: str, port: int, *, delay: float = 0.0, throttle: float = 0.0) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        delay: float = 0.0,
+        throttle: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.delay, self.throttle = delay, throttle
+        self._tls = tls
         self.port = 0
         self.passed = 0
         """Bytes passed on so far, both ways together."""
@@ -97,7 +108,9 @@ class Relay:
     # --- inside ---------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", self.port, ssl=self._tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -279,3 +279,13 @@ def test_each_kind_of_value_that_is_cut_short_is_malformed(raw: bytes) -> None:
     """Fixed, sized and unknown values all end with the table, or it is no table."""
     with pytest.raises(ProtocolError, match="malformed field table"):
         decode_table(raw)
+
+
+def test_a_received_table_is_asked_like_a_dict() -> None:
+    """``get`` and ``in`` answer for names that are there and names that are not."""
+    table = Table(encode_table({"a": 1})[4:])
+    assert table.get("a") == 1
+    assert table.get("b") is None
+    assert table.get("b", "c") == "c"
+    assert "a" in table
+    assert "b" not in table
