@@ -1,6 +1,6 @@
 """The configuration of a running program: loaded, asked, explained, reloaded.
 
-The thin edge of the room: it calls the stages in order (`merge`, `check`, `render`) and holds
+The thin edge of the room: it calls the stages in order (`merge`, `judge`, `render`) and holds
 their result as one snapshot behind one reference. It decides nothing about values.
 """
 
@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
 from bedplate.config import render
-from bedplate.config.check import nearest
+from bedplate.config.judge import nearest
 from bedplate.config.merge import Pins
 from bedplate.config.option import Section, SectionType, construct
 from bedplate.config.schema import Schema, describe, fold, split_key
@@ -160,7 +160,7 @@ class Snapshot:
     def rows(self) -> tuple[render.Row, ...]:
         """Return every effective value with its origin, secrets masked."""
         settled = self._settled
-        return render.rows(settled.schema, settled.merged, settled.values)
+        return render.rows(settled.schema, settled.merged, settled.values, settled.tainted)
 
     def explain(self, key: str) -> render.Explanation:
         """Explain where the value of an option comes from; see `Config.explain`."""
@@ -175,7 +175,7 @@ class Snapshot:
             raise SectionAbsent(section=spec.section)
         raws = settled.merged.get(spec.section, spec.name)
         value = settled.values[spec.section][spec.name]
-        return render.explain(spec, raws, value, self._known.rules.prefix)
+        return render.explain(spec, raws, value, self._known.rules.prefix, settled.tainted)
 
     def _resolve(self, key: _Key) -> Section:
         cls, name = key if isinstance(key, tuple) else (key, None)

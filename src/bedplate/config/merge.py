@@ -2,18 +2,30 @@
 
 Each tree is a layer. Old names are replaced inside their layer, so that precedence stays the same
 for every option, however it is spelled; then layers are stacked, and the losers are kept. Pure:
-knows the schema's names, but neither types nor values.
+knows the schema's names and which keys may be repeated, but no values.
 """
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import NamedTuple
 
-from bedplate.config.schema import Schema, fold
+from bedplate.config.schema import DEFAULT, OSLO, OptionSpec, Schema, fold
 from bedplate.config.tree import Origin, Raw, Tree
+from bedplate.config.types import Multi, OptionalType, SecretType
 from bedplate.errors import Finding
 
-__all__ = ["Merged", "Pins", "exact", "layer", "merge", "pin", "rename", "repeats", "stack"]
+__all__ = [
+    "Merged",
+    "Pins",
+    "exact",
+    "is_many",
+    "layer",
+    "merge",
+    "pin",
+    "rename",
+    "repeats",
+    "stack",
+]
 
 Pins = Mapping[str, Mapping[str, tuple[Raw, ...]]]
 """Candidates that stay what they were, by section and option; none means: set by nobody."""
@@ -47,8 +59,9 @@ def merge(layers: Iterable[Tree], schema: Schema) -> tuple[Merged, tuple[Finding
     findings: list[Finding] = []
     levels = []
     for tree in layers:
-        renamed, old = rename(exact(tree, schema), schema)
-        findings += (*tree.findings, *repeats(tree), *old)
+        known = exact(tree, schema)
+        renamed, old = rename(known, schema)
+        findings += (*tree.findings, *repeats(known, schema), *old)
         levels.append(layer(renamed))
     return reduce(stack, levels, Merged({}, {})), tuple(findings)
 
@@ -60,7 +73,7 @@ def exact(tree: Tree, schema: Schema) -> Tree:
     section.
     """
     if not tree.folded:
-        return tree
+        return _in_any_case(tree, schema) if schema.dialect == OSLO else tree
     known = {fold(section): section for section in schema.sections}
     result = Tree(findings=tree.findings)
     for section, option, raws in tree:
@@ -69,6 +82,26 @@ def exact(tree: Tree, schema: Schema) -> Tree:
             names = known.get(section, section.lower()), option.lower()
         for raw in raws:
             result.add(*names, raw)
+    return result
+
+
+def _in_any_case(tree: Tree, schema: Schema) -> Tree:
+    """Return a tree whose sections are spelled as in the schema; DEFAULT has one spelling only."""
+    spellings = {name.lower(): name for name in (*schema.old_sections, *schema.sections)}
+    meant = {
+        section: spellings[section.lower()]
+        for section in tree.sections
+        if section not in schema.sections and section.lower() in spellings
+    }
+    meant = {section: name for section, name in meant.items() if name.upper() != DEFAULT}
+    if not meant:
+        return tree
+    result = Tree(findings=tree.findings)
+    for section, origin in tree.sections.items():
+        result.declare(meant.get(section, section), origin)
+    for section, option, raws in tree:
+        for raw in raws:
+            result.add(meant.get(section, section), option, raw)
     return result
 
 
@@ -123,21 +156,31 @@ def _at(origin: Origin) -> tuple[str, str | None, int | None, int | None]:
     return str(origin), origin.file, origin.line, origin.column
 
 
-def repeats(tree: Tree) -> tuple[Finding, ...]:
-    """Report what one file says more than once: only the last time counts."""
-    return tuple(
-        Finding(
-            "warning",
-            "repeated",
-            f"[{section}] {option} is set {len(raws)} times in this file; "
-            f"the last one counts ({raws[-1].origin}).",
-            *_at(raws[0].origin),
-            section,
-            option,
-        )
-        for section, option, raws in tree
-        if len(raws) > 1 and raws[0].origin.line is not None
-    )
+def is_many(spec: OptionSpec) -> bool:
+    """Whether the key of an option may be repeated, and every value counts."""
+    type_ = spec.type
+    while isinstance(type_, SecretType | OptionalType):
+        type_ = type_.inner
+    return isinstance(type_, Multi)
+
+
+def repeats(tree: Tree, schema: Schema) -> tuple[Finding, ...]:
+    """Report what one file says again, at each repetition: only the last one counts."""
+    findings = []
+    for section, option, raws in tree:
+        if len(raws) < 2 or raws[0].origin.line is None:
+            continue
+        spec = schema.get(section, option) or schema.renames.get((section, option))
+        if spec is not None and is_many(spec):
+            continue
+        first, last = raws[0].origin, raws[-1].origin
+        for raw in raws[1:]:
+            counts = "this one counts" if raw is raws[-1] else f"the last one counts ({last})"
+            message = f"[{section}] {option} is set again (first: {first}); {counts}."
+            findings.append(
+                Finding("warning", "repeated", message, *_at(raw.origin), section, option)
+            )
+    return tuple(findings)
 
 
 def layer(tree: Tree) -> Merged:

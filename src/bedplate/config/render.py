@@ -7,9 +7,17 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bedplate._floor.secret import MASK
+from bedplate.config.interpolate import Name
 from bedplate.config.merge import Merged
 from bedplate.config.option import Required
-from bedplate.config.schema import OptionSpec, Schema, SectionSpec, key_of
+from bedplate.config.schema import (
+    OptionSpec,
+    Schema,
+    SectionSpec,
+    Unresolved,
+    Withheld,
+    key_of,
+)
 from bedplate.config.tree import Origin, Raw
 from bedplate.config.types import Refused, read
 
@@ -78,36 +86,48 @@ class Row(NamedTuple):
 
 
 def rows(
-    schema: Schema, merged: Merged, values: Mapping[str, Mapping[str, object]]
+    schema: Schema,
+    merged: Merged,
+    values: Mapping[str, Mapping[str, object]],
+    tainted: frozenset[Name] = frozenset(),
 ) -> tuple[Row, ...]:
-    """Return every effective value with its origin, in the order of the schema."""
+    """Return every effective value with its origin, in the order of the schema.
+
+    ``tainted`` are the options with a secret in them, which are masked as well.
+    """
     return tuple(
         Row(
             spec.section,
             spec.name,
-            spec.type.show(values[spec.section][spec.name]),
+            _effective(spec, values[spec.section][spec.name], tainted),
             _winner(merged.get(spec.section, spec.name)),
-            spec.secret,
+            spec.secret or (spec.section, spec.name) in tainted,
         )
         for spec in schema
         if spec.name in values.get(spec.section, {})
     )
 
 
-def explain(spec: OptionSpec, raws: tuple[Raw, ...], value: object, prefix: str) -> Explanation:
+def explain(
+    spec: OptionSpec,
+    raws: tuple[Raw, ...],
+    value: object,
+    prefix: str,
+    tainted: frozenset[Name] = frozenset(),
+) -> Explanation:
     """Explain one option by its candidates, the winner first, and its effective value."""
     winner = _winner(raws)
     losers = [
         Candidate(_shown(spec, raw), raw.origin, _lost(raw.origin, winner)) for raw in raws[1:]
     ]
     if raws and not isinstance(spec.default, Required):
-        shown = spec.type.show(spec.default)
+        shown = _effective(spec, spec.default, frozenset())
         losers.append(Candidate(shown, _DECLARED, "it counts while nothing else is set"))
     return Explanation(
         spec.key,
         spec.section,
         spec.name,
-        spec.type.show(value),
+        _effective(spec, value, tainted),
         winner,
         _won(winner, raws),
         tuple(losers),
@@ -123,6 +143,14 @@ def explain(spec: OptionSpec, raws: tuple[Raw, ...], value: object, prefix: str)
 def help_text(schema: Schema, program: str, prefix: str) -> str:
     """Write what ``--help`` prints: each option with its flag, variable, type and default."""
     return "\n".join(_help_lines(schema, program, prefix)) + "\n"
+
+
+def _effective(spec: OptionSpec, value: object, tainted: frozenset[Name]) -> str:
+    if spec.secret or (spec.section, spec.name) in tainted or isinstance(value, Withheld):
+        return MASK
+    if isinstance(value, Unresolved):
+        return value.text
+    return "" if value is None else spec.type.show(value)
 
 
 def _winner(raws: tuple[Raw, ...]) -> Origin:

@@ -7,7 +7,9 @@ checked as a whole. Knows nothing of where trees come from or who holds the resu
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from bedplate.config.check import (
+from bedplate._floor.secret import MASK
+from bedplate.config.interpolate import Name
+from bedplate.config.judge import (
     certain,
     convert,
     flags_of_secrets,
@@ -56,6 +58,8 @@ class Settled(NamedTuple):
     merged: Merged
     values: Mapping[str, Mapping[str, object]]
     findings: tuple[Finding, ...]
+    tainted: frozenset[Name] = frozenset()
+    """Options that have a secret put into them: they are shown as secrets are."""
 
     def noting(self, findings: Iterable[Finding]) -> "Settled":
         """Return the same with more warnings, none twice."""
@@ -97,7 +101,8 @@ def settle(
     if rules.waits and any(finding.severity == "error" for finding in findings):
         # There will be no later judgement: this is the time to tell all that is known.
         findings += unknown_options(merged, schema, early=True)
-    return Settled(schema, merged, converted.values, ()).noting(_sorted_out(certain(findings)))
+    settled = Settled(schema, merged, converted.values, (), converted.tainted)
+    return settled.noting(_sorted_out(certain(findings)))
 
 
 def settle_late(
@@ -110,7 +115,8 @@ def settle_late(
     unknown = [each for each in rules.judge(merged, schema) if each.section == section]
     values = {**before.values, **converted.values}
     findings = _sorted_out((*remarks, *converted.findings, *unknown))
-    return Settled(schema, merged, values, before.findings).noting(findings)
+    tainted = before.tainted | converted.tainted
+    return Settled(schema, merged, values, before.findings, tainted).noting(findings)
 
 
 def hold(old: Settled, new: Settled) -> tuple[Pins, tuple[Finding, ...]]:
@@ -159,14 +165,11 @@ def changes(old: Settled, new: Settled) -> tuple[Change, ...]:
             continue
         if before[spec.name] != after[spec.name]:
             raws = new.merged.get(spec.section, spec.name)
-            found.append(
-                Change(
-                    spec.key,
-                    spec.type.show(before[spec.name]),
-                    spec.type.show(after[spec.name]),
-                    raws[0].origin if raws else None,
-                )
+            hidden = (spec.section, spec.name) in old.tainted | new.tainted
+            was, is_now = (
+                MASK if hidden else spec.type.show(values[spec.name]) for values in (before, after)
             )
+            found.append(Change(spec.key, was, is_now, raws[0].origin if raws else None))
     return tuple(found)
 
 

@@ -3,7 +3,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bedplate.config import Schema, Section, option
+from bedplate.config import Repeated, Schema, Section, option
 from bedplate.config.merge import Merged, exact, layer, merge, pin, rename, repeats, stack
 from bedplate.config.tree import Origin, Raw, Tree
 
@@ -175,15 +175,35 @@ def test_an_exact_tree_is_left_alone() -> None:
 
 
 def test_what_a_file_says_twice_is_reported() -> None:
-    """A repeated key is a warning at its first place; a repeated flag is nothing."""
-    twice = (("api", "host"), 1), (("api", "host"), 2)
-    (finding,) = repeats(tree(*twice))
-    assert (finding.code, finding.line) == ("repeated", 1)
-    assert "set 2 times in this file; the last one counts (file:2)" in finding.message
+    """A repeated key is a warning at each repetition; a repeated flag is nothing."""
+    thrice = (("api", "host"), 1), (("api", "host"), 2), (("api", "host"), 3)
+    second, third = repeats(tree(*thrice), SCHEMA)
+    assert (second.code, second.line, third.line) == ("repeated", 2, 3)
+    assert second.message == (
+        "[api] host is set again (first: file:1); the last one counts (file:3)."
+    )
+    assert third.message == "[api] host is set again (first: file:1); this one counts."
     flags = Tree()
     for _ in range(2):
         flags.add("api", "host", Raw("x", Origin("command line", "--api.host")))
-    assert repeats(flags) == ()
+    assert repeats(flags, SCHEMA) == ()
+
+
+def test_a_key_that_may_be_repeated_is_no_finding() -> None:
+    """Of an option that takes all its values every one counts."""
+
+    class Filters(Section):
+        rule: Repeated[str] = option(default=[])
+
+    twice = tree((("filters", "rule"), 1), (("filters", "rule"), 2))
+    assert repeats(twice, Schema.of([Filters])) == ()
+
+
+def test_a_present_and_an_old_name_are_no_repetition() -> None:
+    """Both in one file are told once, as what they are."""
+    both = tree((("api", "threads"), 1), (("api", "workers"), 2))
+    _, findings = merge([both], SCHEMA)
+    assert [each.code for each in findings] == ["old-and-new"]
 
 
 def test_pinned_candidates_replace_what_layers_say() -> None:
@@ -199,6 +219,6 @@ def test_pinned_candidates_replace_what_layers_say() -> None:
 def test_findings_of_sources_come_along() -> None:
     """What a source has to say about itself is among the findings of the merge."""
     source, _ = rename(tree((("api", "threads"), 1)), SCHEMA)
-    noted = source.noting(*repeats(tree((("api", "host"), 1), (("api", "host"), 2))))
+    noted = source.noting(*repeats(tree((("api", "host"), 1), (("api", "host"), 2)), SCHEMA))
     _, findings = merge([noted], SCHEMA)
     assert [each.code for each in findings] == ["repeated"]
