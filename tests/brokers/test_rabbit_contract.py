@@ -47,6 +47,8 @@ class TestRabbitDriver(DriverContract):
 
 
 class TestRabbitDriverWithQuorumQueues(TestRabbitDriver):
+    quiet = 0.1
+
     def options(self) -> Section:
         return RabbitOptions(quorum=True)
 

@@ -32,6 +32,8 @@ __all__ = ["MAX_BODY", "dial"]
 MAX_BODY = 128 * 1024 * 1024
 """Bytes of the largest message: what RabbitMQ takes unless it is told otherwise."""
 _PORT, _TLS_PORT = 5672, 5671
+_SHUTDOWN = 2.0
+"""Seconds the broker has to say goodbye over TLS."""
 _DEFAULT_HOST = Host("localhost", None, None, None)
 _FORBIDDEN = frozenset({ReplyCode.ACCESS_REFUSED, ReplyCode.NOT_ALLOWED})
 
@@ -95,7 +97,13 @@ async def _one(
     name = host.name or "localhost"
     try:
         async with asyncio.timeout(options.connect_timeout):
-            await loop.create_connection(lambda: wire, name, port, ssl=context)
+            await loop.create_connection(
+                lambda: wire,
+                name,
+                port,
+                ssl=context,
+                ssl_shutdown_timeout=None if context is None else _SHUTDOWN,
+            )
             answer = await wire.opened
     except TimeoutError:
         wire.abort()
@@ -115,6 +123,8 @@ async def _one(
         wire.abort()
         raise
     if isinstance(answer, Closed):
+        wire.abort()
+        await wire.released.wait()
         raise _refusal(answer, wire, where, user, vhost)
     wire.tune(answer.heartbeat or options.link_heartbeat)
     return wire

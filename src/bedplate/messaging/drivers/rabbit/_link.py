@@ -419,6 +419,7 @@ class RabbitLink:
             if first and self._over is None:
                 await self._wind_up()
             await self._gone.wait()
+            await self.wire.released.wait()
         except asyncio.CancelledError:
             self.wire.abort()
             raise

@@ -22,6 +22,7 @@ class Wire(asyncio.Protocol):
     ``opened`` is answered when the handshake is over, one way or the other. After that the owner
     sets ``tell``, which is handed all events of one read, the last ever being ``Closed``;
     ``paused``, which hears whether the socket keeps up; and ``prepare``, called before each write.
+    ``released`` is set when the socket is closed, which over TLS takes a while after the end.
     """
 
     def __init__(self, engine: Connection) -> None:
@@ -31,6 +32,7 @@ class Wire(asyncio.Protocol):
         self.tell: Callable[[Sequence[Event]], None] = self._shake_hands
         self.paused: Callable[[bool], None] = _ignore
         self.prepare: Callable[[], None] = _nothing
+        self.released = asyncio.Event()
         self.error = ""
         self._socket: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -86,6 +88,7 @@ class Wire(asyncio.Protocol):
         if exc is not None:
             self.error = str(exc)
         self._socket = None
+        self.released.set()
         self._hear(self.engine.receive_eof())
         if self._timer is not None:
             self._timer.cancel()
