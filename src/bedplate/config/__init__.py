@@ -18,13 +18,22 @@ from bedplate.config.render import Row as Row
 from bedplate.config.schema import OptionSpec as OptionSpec
 from bedplate.config.schema import Schema as Schema
 from bedplate.config.schema import SectionSpec as SectionSpec
+from bedplate.config.schema_file import read_schema as read_schema
+from bedplate.config.schema_file import write_schema as write_schema
 from bedplate.config.settle import Change as Change
 from bedplate.config.tree import Origin as Origin
+from bedplate.config.types import ByteSize as ByteSize
 from bedplate.config.types import Duration as Duration
+from bedplate.config.types import HostAddress as HostAddress
+from bedplate.config.types import HostName as HostName
+from bedplate.config.types import HostPort as HostPort
 from bedplate.config.types import Port as Port
+from bedplate.config.types import Repeated as Repeated
+from bedplate.config.types import Uri as Uri
 from bedplate.errors import Finding as Finding
 
 __all__ = [
+    "ByteSize",
     "Candidate",
     "Change",
     "Changes",
@@ -33,15 +42,22 @@ __all__ = [
     "Explanation",
     "Finding",
     "Host",
+    "HostAddress",
+    "HostName",
+    "HostPort",
     "OptionSpec",
     "Origin",
     "Port",
+    "Repeated",
     "Row",
     "Schema",
     "Secret",
     "Section",
     "SectionSpec",
     "Snapshot",
+    "Uri",
     "Url",
     "option",
+    "read_schema",
+    "write_schema",
 ]

@@ -5,14 +5,13 @@ points of what is installed. What the generator leaves out is told by ``overlays
 people set are none of its business, and oslo.config is never needed.
 """
 
-import importlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from bedplate.config.hints import narrow
 from bedplate.config.option import REQUIRED
+from bedplate.config.reading import Facts, decoded, parsed
 from bedplate.config.schema import DEFAULT, OSLO, OptionSpec, Schema, SectionSpec, Unresolved
 from bedplate.config.types import (
     Boolean,
@@ -40,7 +39,6 @@ from bedplate.errors import NotASchema
 __all__ = ["installed_option_set", "option_set", "read_option_set"]
 
 _MOST_OPTIONS: Final = 50_000
-_DEEPEST: Final = 50
 
 _TYPES: Mapping[str, Type] = MappingProxyType(
     {
@@ -78,26 +76,23 @@ def read_option_set(data: bytes | str, name: str) -> Schema:
 
     Raises `NotASchema` for anything else.
     """
-    text = _decoded(data, name)
-    return option_set(_parsed(text, name), name)
+    return option_set(parsed(decoded(data, name), name), name)
 
 
 def option_set(document: object, name: str) -> Schema:
     """Make a schema of the generator's data, already parsed. Raises `NotASchema`."""
-    groups = _mapping(document, name, "the whole").get("options")
-    if not isinstance(groups, Mapping):
+    whole = Facts(document, name)
+    if not whole.has("options"):
         raise NotASchema(
             name=name,
             why="it has no mapping 'options', which 'oslo-config-generator --format json' prints",
         )
     overlay, sections, total = _overlay(), [], 0
-    for group, about in groups.items():
-        section = _mapping(about, name, f"options.{group}")
-        options = section.get("opts", [])
-        total += len(options) if isinstance(options, list) else 0
+    for group, about in whole.each("options"):
+        total += len(about.items("opts"))
         if total > _MOST_OPTIONS:  # counted before the work: aliases of YAML multiply cheaply
             raise NotASchema(name=name, why=f"it has more than {_MOST_OPTIONS} options")
-        sections.append(_section(group, section, name, overlay))
+        sections.append(_section(group, about, overlay))
     return Schema(_with_owners(sections, overlay), dialect=OSLO)
 
 
@@ -113,87 +108,24 @@ def installed_option_set(namespaces: Sequence[str]) -> Schema:
     return option_set(generated(namespaces), " ".join(namespaces))
 
 
-def _decoded(data: bytes | str, name: str) -> str:
-    if isinstance(data, str):
-        return data.removeprefix("\ufeff")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
-    raise NotASchema(name=name, why="it is not text in UTF-8")
-
-
-def _parsed(text: str, name: str) -> object:
-    if text.lstrip().startswith("{"):
-        return parsed_json(text, name)
-    return _parsed_yaml(text, name)
-
-
-def parsed_json(text: str, name: str) -> object:
-    """Parse JSON. Raises `NotASchema`, saying where it breaks off."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        why = f"it is not JSON ({error.msg} in line {error.lineno}, column {error.colno})"
-    except (RecursionError, ValueError):
-        why = "it is not JSON that can be read: it nests too deeply, or holds a number too large"
-    raise NotASchema(name=name, why=why)
-
-
-def _parsed_yaml(text: str, name: str) -> object:
-    try:
-        yaml = importlib.import_module("yaml")
-    except ImportError:
-        why = (
-            "it is not JSON, and YAML is read only where PyYAML is installed: "
-            "pip install 'bedplate[yaml]', or print JSON with oslo-config-generator --format json"
-        )
-        raise NotASchema(name=name, why=why) from None
-    # The C loader where there is one: ten times as fast, and as safe, but for nesting: there it
-    # would end the process.
-    loader, depth, why = getattr(yaml, "CSafeLoader", yaml.SafeLoader), 0, ""
-    try:
-        for event in yaml.parse(text, loader):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST:
-                raise NotASchema(name=name, why=f"it nests more than {_DEEPEST} levels deep")
-        return cast("object", yaml.load(text, loader))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        why = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    except ValueError as error:
-        why = f" that can be read ({error})"
-    raise NotASchema(name=name, why=f"it is neither JSON nor YAML{why}")
-
-
-def _section(
-    group: object, about: Mapping[str, object], name: str, overlay: _Overlay
-) -> SectionSpec:
-    where = f"options.{group}"
-    section = str(group)
-    entries = about.get("opts", [])
-    if not isinstance(entries, list):
-        raise NotASchema(name=name, why=f"{where}.opts is no list")
+def _section(section: str, about: Facts, overlay: _Overlay) -> SectionSpec:
     options: dict[str, OptionSpec] = {}
-    for number, entry in enumerate(entries):
-        place = f"{where}.opts[{number}]"
-        spec = _option(section, _Entry(_mapping(entry, name, place), name, place), overlay)
+    for entry in about.listed("opts"):
+        spec = _option(section, entry, overlay)
         # Two libraries may register the same option; oslo.config wants them equal, so one will do.
         options.setdefault(spec.name, spec)
-    drivers = about.get("driver_opts") or {}
+    drivers = about.inner("driver_opts")
     return SectionSpec(
         section,
-        " ".join(str(about.get("help") or "").split()),
+        " ".join(about.text("help").split()),
         section != DEFAULT,
         MappingProxyType(options),
-        each=_owner_key(str(about.get("dynamic_group_owner") or "")),
-        driver_option=str(about.get("driver_option") or ""),
+        each=_owner_key(about.text("dynamic_group_owner")),
+        driver_option=about.text("driver_option").replace("-", "_"),
         drivers=MappingProxyType(
             {
-                str(driver): tuple(_option_name(each) for each in names)
-                for driver, names in _mapping(drivers, name, f"{where}.driver_opts").items()
-                if isinstance(names, list)
+                str(driver): tuple(map(_option_name, drivers.items(str(driver))))
+                for driver in drivers.facts
             }
         ),
     )
@@ -208,46 +140,10 @@ def _option_name(entry: object) -> str:
     return str(named).replace("-", "_")
 
 
-class _Entry:
-    """One option as the generator tells it, read with a sentence for what is not as it should."""
-
-    __slots__ = ("facts", "file", "where")
-
-    def __init__(self, facts: Mapping[str, object], file: str, where: str) -> None:
-        self.facts, self.file, self.where = facts, file, where
-
-    def text(self, key: str) -> str:
-        """Return a text, empty where there is none."""
-        value = self.facts.get(key)
-        if value is None:
-            return ""
-        if not isinstance(value, str):
-            raise NotASchema(name=self.file, why=f"{self.where}.{key} is no text")
-        return value
-
-    def flag(self, key: str) -> bool:
-        """Return whether something is said to be so."""
-        return bool(self.facts.get(key))
-
-    def items(self, key: str) -> list[object]:
-        """Return a list, empty where there is none."""
-        value = self.facts.get(key) or []
-        if not isinstance(value, list):
-            raise NotASchema(name=self.file, why=f"{self.where}.{key} is no list")
-        return value
-
-    def number(self, key: str) -> float | None:
-        """Return a number or None."""
-        value = self.facts.get(key)
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-            return value
-        raise NotASchema(name=self.file, why=f"{self.where}.{key} is no number")
-
-
-def _option(section: str, entry: _Entry, overlay: _Overlay) -> OptionSpec:
+def _option(section: str, entry: Facts, overlay: _Overlay) -> OptionSpec:
     dest = entry.text("dest") or entry.text("name").replace("-", "_")
     if not dest:
-        raise NotASchema(name=entry.file, why=f"{entry.where} has no name")
+        entry.refuse("name", "missing")
     type_ = _type(dest, entry, overlay)
     default = _default(type_, entry)
     sample = entry.facts.get("sample_default")
@@ -269,23 +165,20 @@ def _option(section: str, entry: _Entry, overlay: _Overlay) -> OptionSpec:
     )
 
 
-def _farewell(entry: _Entry) -> str:
+def _farewell(entry: Facts) -> str:
     if not entry.flag("deprecated_for_removal"):
         return ""
     return " ".join(entry.text("deprecated_reason").split()) or "It will be removed."
 
 
-def _old_names(section: str, dest: str, entry: _Entry) -> Iterator[tuple[str, str]]:
-    for number, old in enumerate(entry.items("deprecated_opts")):
-        place = f"{entry.where}.deprecated_opts[{number}]"
-        facts = _mapping(old, entry.file, place)
-        name = str(facts.get("name") or dest)
-        where = str(facts.get("group") or section)
+def _old_names(section: str, dest: str, entry: Facts) -> Iterator[tuple[str, str]]:
+    for old in entry.listed("deprecated_opts"):
+        where, name = old.text("group") or section, old.text("name") or dest
         if (where, name) != (section, dest):
             yield where, name
 
 
-def _type(dest: str, entry: _Entry, overlay: _Overlay) -> Type:
+def _type(dest: str, entry: Facts, overlay: _Overlay) -> Type:
     kind = entry.text("type")
     type_ = _TYPES.get(kind) or Unchecked(kind or "unknown value")
     choices = [_choice(each) for each in entry.items("choices")]
@@ -296,7 +189,7 @@ def _type(dest: str, entry: _Entry, overlay: _Overlay) -> Type:
         try:
             type_ = narrow(type_, minimum=low, maximum=high)
         except ValueError as error:
-            raise NotASchema(name=entry.file, why=f"{entry.where}: {error}") from None
+            raise NotASchema(name=entry.file, why=f"in {entry.where} {error}") from None
     if dest in overlay.several or entry.flag("multi"):
         type_ = type_ if isinstance(type_, Multi) else Multi(type_)
     if entry.flag("secret"):
@@ -314,7 +207,7 @@ def _choice(choice: object) -> tuple[object, str]:
     return choice, ""
 
 
-def _chosen(choices: Sequence[tuple[object, str]], entry: _Entry, *, any_case: bool) -> Choice:
+def _chosen(choices: Sequence[tuple[object, str]], entry: Facts, *, any_case: bool) -> Choice:
     spelled = {_as_text(choice): choice for choice, _ in choices}
     default = entry.facts.get("default")
     folded = {spelling.casefold() for spelling in spelled}
@@ -326,7 +219,7 @@ def _chosen(choices: Sequence[tuple[object, str]], entry: _Entry, *, any_case: b
     )
 
 
-def _default(type_: Type, entry: _Entry) -> object:
+def _default(type_: Type, entry: Facts) -> object:
     default = entry.facts.get("default")
     if default is None:
         return REQUIRED if entry.flag("required") else None
@@ -348,12 +241,6 @@ def _as_text(value: object) -> str:
     if isinstance(value, Mapping):
         return ",".join(f"{name}:{_as_text(each)}" for name, each in value.items())
     return str(value)
-
-
-def _mapping(value: object, name: str, where: str) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise NotASchema(name=name, why=f"{where} is no mapping")
-    return value
 
 
 def _with_owners(sections: Iterable[SectionSpec], overlay: _Overlay) -> Iterator[SectionSpec]:

@@ -237,7 +237,7 @@ def test_yaml_says_the_same_as_json() -> None:
     [
         (b"\xff\xfe", "not text in UTF-8"),
         ("{", "not JSON (Expecting property name enclosed in double quotes in line 1, column 2)"),
-        ("[" * 100_000, "it nests more than 50 levels deep"),
+        ("- " * 100_000, "it nests more than 50 levels deep"),
         ('{"a": ' + "[" * 200_000, "nests too deeply"),
         ("a: [b", "neither JSON nor YAML in line 2, column 1"),
         ("", "the whole is no mapping"),
@@ -245,7 +245,7 @@ def test_yaml_says_the_same_as_json() -> None:
         ('{"options": {"g": 1}}', "options.g is no mapping"),
         ('{"options": {"g": {"opts": 1}}}', "options.g.opts is no list"),
         ('{"options": {"g": {"opts": [1]}}}', "options.g.opts[0] is no mapping"),
-        ('{"options": {"g": {"opts": [{}]}}}', "options.g.opts[0] has no name"),
+        ('{"options": {"g": {"opts": [{}]}}}', "options.g.opts[0].name is missing"),
         ('{"options": {"g": {"opts": [{"name": 1}]}}}', "options.g.opts[0].name is no text"),
         (
             '{"options": {"g": {"opts": [{"name": "a", "choices": {"b": 1}}]}}}',

@@ -1,5 +1,8 @@
+import re
 from collections.abc import Callable
+from datetime import datetime
 from enum import Enum
+from ipaddress import IPv4Address, IPv6Network
 from typing import Annotated, Literal, cast
 
 import pytest
@@ -240,8 +243,12 @@ def test_limits_reach_what_is_inside() -> None:
         (lambda: narrow(String(), minimum=1), "min and max mean nothing for text"),
         (lambda: narrow(Boolean(), maximum=1), "min and max mean nothing"),
         (lambda: narrow(UrlType(), choices=(Url("a://b"),)), "choices mean nothing"),
-        (lambda: type_of(dict), "cannot be of type"),
-        (lambda: type_of(dict[str, str]), "cannot be of type"),
+        (lambda: type_of(dict), r"say of what: dict\[str, int\]"),
+        (lambda: type_of(dict[int, str]), "are text"),
+        (lambda: type_of(dict[str, list[str]]), "no form as text"),
+        (lambda: type_of(IPv4Address | IPv6Network), "one type, or one type and None"),
+        (lambda: type_of(datetime), "cannot be of type"),
+        (lambda: type_of(re.Pattern[bytes]), "cannot be of type"),
         (lambda: type_of(int | str), "one type, or one type and None"),
         (lambda: type_of(list), "say of what"),
         (lambda: type_of(Secret), "say of what"),

@@ -29,11 +29,13 @@ from bedplate.config.types.numbers import Float as Float
 from bedplate.config.types.numbers import Integer as Integer
 from bedplate.config.types.numbers import Port as Port
 from bedplate.config.types.numbers import RangeType as RangeType
+from bedplate.config.types.several import REPEATED as REPEATED
 from bedplate.config.types.several import Dict as Dict
 from bedplate.config.types.several import FrozenDict as FrozenDict
 from bedplate.config.types.several import FrozenList as FrozenList
 from bedplate.config.types.several import List as List
 from bedplate.config.types.several import Multi as Multi
+from bedplate.config.types.several import Repeated as Repeated
 from bedplate.config.types.text import Boolean as Boolean
 from bedplate.config.types.text import Choice as Choice
 from bedplate.config.types.text import DateType as DateType
@@ -43,6 +45,7 @@ from bedplate.config.types.text import String as String
 from bedplate.config.types.text import Unchecked as Unchecked
 
 __all__ = [
+    "REPEATED",
     "Boolean",
     "ByteSize",
     "ByteSizeType",
@@ -70,6 +73,7 @@ __all__ = [
     "RangeType",
     "Refused",
     "RegexType",
+    "Repeated",
     "SecretType",
     "String",
     "Type",

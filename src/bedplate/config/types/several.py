@@ -5,12 +5,14 @@ Knows nothing of options, sections or where a value came from.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NoReturn, cast
+from typing import Annotated, Final, NoReturn, TypeVar, cast
 
 from bedplate._floor.secret import MASK
 from bedplate.config.types.contract import Refused, Type, valued
 
-__all__ = ["Dict", "FrozenDict", "FrozenList", "List", "Multi"]
+__all__ = ["REPEATED", "Dict", "FrozenDict", "FrozenList", "List", "Multi", "Repeated"]
+
+T = TypeVar("T")
 
 _PAIR = re.compile(
     r'\s*(?:"((?:[^"]|"")*)"|([^,:"]*))\s*:'
@@ -255,6 +257,13 @@ class Dict:
     def json_schema(self) -> dict[str, object]:
         """Return ``object`` of its values."""
         return {"type": "object", "additionalProperties": self.item.json_schema()}
+
+
+REPEATED: Final = "written several times"
+"""Marks the annotation of a list that `Multi` reads."""
+
+Repeated = Annotated[list[T], REPEATED]
+"""``Repeated[X]``: a list, each item in a line ``name = …`` of its own; mypy sees a list."""
 
 
 def _converted(

@@ -105,11 +105,11 @@ class Unchecked:
         return text
 
     def accept(self, native: object) -> object:
-        """Take anything."""
-        return native
+        """Take anything, as text."""
+        return str(native)
 
     def show(self, value: object, *, reveal: bool = False) -> str:
-        """Write the text, or what Python would print."""
+        """Return the text."""
         del reveal
         return str(value)
 
