@@ -115,7 +115,7 @@ class Client:
         )
 
     def statistics(self) -> ClientStatistics:
-        """Counts over this client and all its copies."""
+        """Return the counts over this client and all its copies."""
         return self._caller.statistics()
 
     async def aclose(self) -> None:
