@@ -29,6 +29,7 @@ def run(service: "Service") -> int:
             level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
     try:
+        service.load()
         return asyncio.run(Program(service).live())
     except BedplateError as error:
         sys.stderr.write(f"{service.program}: {error}\n")

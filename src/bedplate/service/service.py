@@ -80,6 +80,7 @@ class Service:
         self._argv, self._environ, self._files = argv, environ, files
         self._stack = AsyncExitStack()
         self._portal: Portal | None = None
+        self._entered = False
         self._connections: Connections | None = None
         self._parts: list[AbstractAsyncContextManager[object]] = []
 
@@ -158,10 +159,28 @@ class Service:
 
     # --- life
 
+    def load(self) -> Config:
+        """Read and check the configuration, once, without opening anything; starting does so too.
+
+        Blocks while sources are read, so programs do it before their loop runs. Raises as
+        `Config.load` does, SystemExit for ``--help`` included.
+        """
+        if not hasattr(self, "config"):
+            self.config = Config.load(
+                self._sections,
+                program=self.program,
+                argv=self._argv,
+                environ=self._environ,
+                files=self._files,
+                unknown="defer",
+            )
+        return self.config
+
     async def __aenter__(self) -> Self:
         """Start. Raises what is wrong, with everything that was already open closed again."""
-        if hasattr(self, "config"):
+        if self._entered:
             raise RuntimeError(f"this service ({self.program}) lives already; make another")
+        self._entered = True
         async with AsyncExitStack() as stack:
             self._stack = stack
             await self._start(stack)
@@ -244,14 +263,7 @@ class Service:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         """Open everything in order; the stack closes it in reverse."""
-        config = Config.load(
-            self._sections,
-            program=self.program,
-            argv=self._argv,
-            environ=self._environ,
-            files=self._files,
-            unknown="defer",
-        )
+        config = self.load()
         for finding in config.findings:
             _log.warning("%s", finding)
         self.instance = config[ServiceOptions].instance or socket.gethostname()
@@ -264,7 +276,6 @@ class Service:
             health.serve(board, config[health.HealthOptions])
         )
         self._connections = await Connections.open(stack, config)
-        self.config = config
         if self._setup is not None:
             done = self._setup(self)
             if inspect.isawaitable(done):

@@ -48,9 +48,10 @@ def start(tmp_path: Path, conf: Path) -> Iterator[Start]:
     program.write_text(_PROGRAM, encoding="utf-8")
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: str) -> "subprocess.Popen[str]":
+    def begin(*arguments: str, stdout: int | None = None) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
             [sys.executable, str(program), "--config-file", str(conf), *arguments],
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -63,8 +64,9 @@ def start(tmp_path: Path, conf: Path) -> Iterator[Start]:
         if process.poll() is None:
             process.kill()
         process.wait(10)
-        if process.stderr is not None:
-            process.stderr.close()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def _read_until(process: "subprocess.Popen[str]", words: str) -> str:
@@ -126,6 +128,16 @@ def test_sighup_reloads_and_says_what_changed(start: Start, conf: Path) -> None:
     said += _read_until(process, "wrod")
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
+
+
+def test_help_is_all_that_help_prints(start: Start) -> None:
+    """--help lists flags and variables, ends with status 0 and starts nothing."""
+    process = start("--help", stdout=subprocess.PIPE)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "--greeting.word VALUE" in out
+    assert "GREETER_GREETING__WORD" in out
+    assert err == ""
 
 
 def test_wrong_configuration_ends_it_with_sentences(start: Start, conf: Path) -> None:
