@@ -7,7 +7,6 @@ channel for each thing that may be refused, so that a refusal closes nothing els
 import asyncio
 import logging
 import secrets
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ParamSpec
@@ -19,7 +18,6 @@ from bedplate.amqp091 import (
     Cause,
     Channel,
     ChannelClosed,
-    ChannelOpened,
     Closed,
     Confirmed,
     Delivered,
@@ -35,22 +33,20 @@ from bedplate.amqp091 import (
 from bedplate.errors import (
     AccessRefused,
     LinkLost,
-    ProtocolError,
-    TooLarge,
     TopologyMismatch,
     TransportError,
     Unsupported,
 )
-from bedplate.messaging.driver import Inlet, LinkEvents, PendingReceipt, Receipt, Sink
+from bedplate.messaging.driver import Inlet, LinkEvents, Receipt, Sink
 from bedplate.messaging.drivers.rabbit._dial import MAX_BODY
 from bedplate.messaging.drivers.rabbit._inlet import RabbitInlet
-from bedplate.messaging.drivers.rabbit._message import outgoing
-from bedplate.messaging.drivers.rabbit._names import EXCHANGE, NAMING, Route, route
+from bedplate.messaging.drivers.rabbit._names import EXCHANGE, NAMING, route
 from bedplate.messaging.drivers.rabbit._options import RabbitOptions
+from bedplate.messaging.drivers.rabbit._publishing import Publisher, Publishing
+from bedplate.messaging.drivers.rabbit._talk import Talk
 from bedplate.messaging.drivers.rabbit._wire import Wire
 from bedplate.messaging.types import (
     Address,
-    Bounce,
     Capabilities,
     Entity,
     InletLost,
@@ -63,7 +59,6 @@ from bedplate.messaging.types import (
     Start,
     Support,
     Topology,
-    Want,
 )
 
 __all__ = ["OFFERS", "RabbitLink"]
@@ -86,63 +81,12 @@ OFFERS = Capabilities(
     max_body=MAX_BODY,
 )
 _SHARED = frozenset({Kind.TOPIC, Kind.SERVER})
-_KNOWN_ROUTES = 1024
-_UNPROVEN = 64
 _ADOPTED = ("x-expires", "x-max-length", "x-overflow", "x-delivery-limit", "x-message-ttl")
 """Properties of a queue that make no difference to who only receives from it."""
 _THERE = Standing(exists=True)
 _NOT_YOURS = "the private address belongs to another link."
-_NO_RECEIPT: tuple[PendingReceipt | None, str] = (None, "")
 
 P = ParamSpec("P")
-
-
-class _Talk:
-    """A few requests on one channel, sent at once, and their answers in order."""
-
-    __slots__ = ("answers", "channel", "closed", "done", "expected")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.channel: Channel | None = None
-        self.answers: list[Event] = []
-        self.closed: ChannelClosed | None = None
-        self.expected = 0
-        self.done: asyncio.Future[None] = loop.create_future()
-
-    def hear(self, event: Event) -> None:
-        if isinstance(event, ChannelClosed):
-            self.closed = event
-        elif not isinstance(event, ChannelOpened):
-            self.answers.append(event)
-            if len(self.answers) < self.expected:
-                return
-        else:
-            return
-        if not self.done.done():
-            self.done.set_result(None)
-
-    def deliver(self, event: Delivered) -> None:
-        """Nothing is delivered on a channel that nobody consumes from."""
-
-
-class _Publisher:
-    """A channel for publishing: remembers what may not have been believed yet."""
-
-    __slots__ = ("channel", "closed", "confirming", "link", "unproven")
-
-    def __init__(self, link: "RabbitLink", channel: Channel, *, confirming: bool) -> None:
-        self.link, self.channel, self.confirming = link, channel, confirming
-        self.closed: asyncio.Future[None] = link.loop.create_future()
-        self.unproven: list[str] | None = None if confirming else []
-
-    def hear(self, event: Event) -> None:
-        if isinstance(event, ChannelClosed):
-            if not self.closed.done():
-                self.closed.set_result(None)
-            self.link.publisher_closed(self, event)
-
-    def deliver(self, event: Delivered) -> None:
-        """Nothing is delivered on a channel that nobody consumes from."""
 
 
 class RabbitLink:
@@ -154,16 +98,12 @@ class RabbitLink:
         self.wire, self.loop = wire, wire.loop
         self.to_write: list[RabbitInlet] = []
         self.to_hand_over: list[RabbitInlet] = []
-        self._where, self._options, self._hear = where, options, hear
+        self.hands: dict[int, RabbitInlet | Talk | Publisher] = {}
+        self.hear = hear
+        self._where, self._options = where, options
         self._engine = wire.engine
-        self._routes: dict[Address, Route] = {}
-        self._hands: dict[int, RabbitInlet | _Talk | _Publisher] = {}
-        self._plain: _Publisher | None = None
-        self._confirming: _Publisher | None = None
-        self._receipts: dict[int, tuple[PendingReceipt, str]] = {}
-        self._returned: Counter[str] = Counter()
-        self._answered: asyncio.Future[None] | None = None
-        self._opening: set[_Talk] = set()
+        self._publishing = Publishing(self)
+        self._opening: set[Talk] = set()
         self._news: list[Callable[[], None]] = []
         self._shut: dict[str, str] = {}
         self._private: Address | None = None
@@ -172,11 +112,6 @@ class RabbitLink:
         self._over: LinkLost | None = None
         self._gone = asyncio.Event()
         wire.tell, wire.paused, wire.prepare = self._events, self._paused, self._prepare
-
-    @property
-    def alive(self) -> bool:
-        """Whether anything can still be said."""
-        return self._over is None
 
     # --- sending --------------------------------------------------------------------------------
 
@@ -187,63 +122,7 @@ class RabbitLink:
         """
         if self._over is not None or self._closing:
             raise self._lost()
-        size = len(message.body)
-        if size > MAX_BODY:
-            raise TooLarge(what=f"A message to {message.address}", size=size, limit=MAX_BODY)
-        address = message.address
-        exchange, key, counts = self._routes.get(address) or self._learn(address)
-        properties = outgoing(message)
-        if message.want is Want.ACCEPT:
-            publisher = self._confirming or self._open_publisher(confirming=True)
-            tag = publisher.channel.publish(
-                exchange, key, message.body, properties, mandatory=counts
-            )
-            receipt = PendingReceipt()
-            self._receipts[tag] = (receipt, message.id)
-            self.wire.soon()
-            return receipt
-        publisher = self._plain or self._open_publisher(confirming=False)
-        bounces = counts and message.want is Want.BOUNCE
-        publisher.channel.publish(exchange, key, message.body, properties, mandatory=bounces)
-        if publisher.unproven is not None and bounces and exchange:
-            publisher.unproven.append(message.id)
-            if len(publisher.unproven) > _UNPROVEN:
-                publisher.unproven = None
-        self.wire.soon()
-        return None
-
-    def _learn(self, address: Address) -> Route:
-        if len(self._routes) >= _KNOWN_ROUTES:
-            self._routes.clear()
-        found = self._routes[address] = route(address)
-        return found
-
-    def _open_publisher(self, *, confirming: bool) -> _Publisher:
-        channel = self._engine.open_channel()
-        publisher = _Publisher(self, channel, confirming=confirming)
-        self._hands[channel.number] = publisher
-        if confirming:
-            channel.confirm_select(nowait=True)
-            self._confirming = publisher
-        else:
-            self._plain = publisher
-        return publisher
-
-    def publisher_closed(self, publisher: _Publisher, event: ChannelClosed) -> None:
-        """Answer for what was under way on a publishing channel; the next message opens another."""
-        if publisher is self._plain:
-            self._plain = None
-        elif publisher is self._confirming:
-            self._confirming = None
-            # Of several it cannot be told which one the broker objected to.
-            alone = len(self._receipts) == 1 and event.cause is Cause.PEER
-            self._answer_all(Outcome.REFUSED if alone else Outcome.UNKNOWN)
-        if event.cause is Cause.PEER:
-            self.complain(event, "publishing")
-            if event.code == ReplyCode.ACCESS_REFUSED:
-                # Who may not write to the exchange never could: none of these reached anybody.
-                for message_id in publisher.unproven or ():
-                    self._news.append(partial(self._hear.bounced, message_id, Bounce.REFUSED))
+        return self._publishing.send(message)
 
     # --- declaring ------------------------------------------------------------------------------
 
@@ -260,9 +139,8 @@ class RabbitLink:
         if not shared:
             return (_THERE,) * len(entities)
         talk = self._talk()
-        channel = self._channel_of(talk)
         for entity in shared:
-            self._declare_shared(channel, entity)
+            self._declare_shared(talk.channel, entity)
         talk.expected = 2 * len(shared)
         closed = await self._finish(talk)
         if closed is not None:
@@ -292,7 +170,7 @@ class RabbitLink:
             return _THERE
         talk = self._talk()
         name = NAMING.queue(entity.address, entity.group)
-        self._channel_of(talk).queue_declare(name, passive=True)
+        talk.channel.queue_declare(name, passive=True)
         talk.expected = 1
         closed = await self._finish(talk)
         if closed is None:
@@ -309,7 +187,7 @@ class RabbitLink:
         if self._private is None or not self._private_declared:
             self._private = self._private or Address.private(f"reply-{secrets.token_hex(12)}")
             talk = self._talk()
-            self._channel_of(talk).queue_declare(self._private.name, exclusive=True)
+            talk.channel.queue_declare(self._private.name, exclusive=True)
             talk.expected = 1
             closed = await self._finish(talk)
             if closed is not None:
@@ -317,23 +195,18 @@ class RabbitLink:
             self._private_declared = True
         return self._private
 
-    def _talk(self) -> _Talk:
-        talk = _Talk(self.loop)
-        channel = talk.channel = self._engine.open_channel()
-        self._hands[channel.number] = talk
+    def _talk(self) -> Talk:
+        channel = self._engine.open_channel()
+        talk = self.hands[channel.number] = Talk(channel, self.loop)
         return talk
 
-    def _channel_of(self, talk: _Talk) -> Channel:
-        assert talk.channel is not None  # noqa: S101 - it has just been opened
-        return talk.channel
-
-    async def _finish(self, talk: _Talk) -> ChannelClosed | None:
+    async def _finish(self, talk: Talk) -> ChannelClosed | None:
         """Wait for the answers; return what the broker closed the channel with, if it did."""
         self.wire.soon()
         try:
             await talk.done
         finally:
-            if talk.closed is None and self._over is None and talk.channel is not None:
+            if talk.closed is None and self._over is None:
                 talk.channel.close()
                 self.wire.soon()
         if self._over is not None and talk.closed is None and len(talk.answers) < talk.expected:
@@ -372,7 +245,7 @@ class RabbitLink:
     async def _open_inlet(self, inlet: RabbitInlet, *, declare: bool) -> ChannelClosed | None:
         source = inlet.source
         channel = self._engine.open_channel()
-        self._hands[channel.number] = inlet
+        self.hands[channel.number] = inlet
         expected = 0
         if source.address.kind is Kind.PRIVATE:
             queue = source.address.name
@@ -397,7 +270,7 @@ class RabbitLink:
         self.wire.soon()
         if not expected:
             return None  # without credit, of a queue that is there
-        talk = _Talk(self.loop)
+        talk = Talk(channel, self.loop)
         talk.expected = expected
         inlet.answered = talk.hear
         self._opening.add(talk)
@@ -417,54 +290,41 @@ class RabbitLink:
         first, self._closing = not self._closing, True
         try:
             if first and self._over is None:
-                await self._wind_up()
+                await self._publishing.wind_up()
+                self._engine.close()
+                self.wire.soon()
             await self._gone.wait()
             await self.wire.released.wait()
         except asyncio.CancelledError:
             self.wire.abort()
             raise
 
-    async def _wind_up(self) -> None:
-        if self._receipts:
-            self._answered = self.loop.create_future()
-            await self._answered
-        publishers = [each for each in (self._plain, self._confirming) if each is not None]
-        for publisher in publishers:
-            publisher.channel.close()
-        self.wire.soon()
-        for publisher in publishers:
-            await publisher.closed
-        self._engine.close()
-        self.wire.soon()
-
     def _bury(self) -> None:
-        self._answer_all(Outcome.UNKNOWN)
-        hands, self._hands = self._hands, {}
+        self._publishing.answer_all(Outcome.UNKNOWN)
+        hands, self.hands = self.hands, {}
         for hand in hands.values():
             if isinstance(hand, RabbitInlet):
                 hand.end(InletLost.LINK)
-            elif isinstance(hand, _Talk):
-                _release(hand.done)
             else:
-                _release(hand.closed)
+                hand.release()
         for talk in self._opening:
-            _release(talk.done)
+            talk.release()
         self._gone.set()
-        self.call(self._hear.lost, self._lost())
+        self.call(self.hear.lost, self._lost())
 
     # --- what the wire tells --------------------------------------------------------------------
 
     def _events(self, events: Sequence[Event]) -> None:
-        hands = self._hands
+        hands = self.hands
         for event in events:
             if type(event) is Delivered:
                 hand = hands.get(event.channel)
                 if hand is not None and not self._closing:
                     hand.deliver(event)
             elif type(event) is Confirmed:
-                self._confirmed(event)
+                self._publishing.confirmed(event)
             elif type(event) is Returned:
-                self._came_back(event)
+                self._publishing.came_back(event)
             elif type(event) is Closed:
                 why = _end_of(event, self.wire.error)
                 self._over = LinkLost(where=self._where, why=why)
@@ -482,9 +342,9 @@ class RabbitLink:
     def _other(self, event: Event) -> None:
         if isinstance(event, Blocked):
             why = event.reason or "the broker is short of resources"
-            self._news.append(partial(self._flow, "broker", why))
+            self.later(partial(self._flow, "broker", why))
         elif isinstance(event, Unblocked):
-            self._news.append(partial(self._flow, "broker", None))
+            self.later(partial(self._flow, "broker", None))
         elif isinstance(event, Oversized):
             self._oversized(event)
         elif isinstance(event, FlowChanged):
@@ -493,54 +353,15 @@ class RabbitLink:
             self.wire.abort()
         else:
             number = getattr(event, "channel", 0)
-            hand = self._hands.get(number)
+            hand = self.hands.get(number)
             if isinstance(event, ChannelClosed):
-                self._hands.pop(number, None)
+                self.hands.pop(number, None)
             if hand is not None:
                 hand.hear(event)
 
-    def _confirmed(self, event: Confirmed) -> None:
-        receipts = self._receipts
-        outcome = Outcome.ACCEPTED if event.accepted else Outcome.REFUSED
-        if event.multiple:
-            last = event.delivery_tag
-            tags = []
-            for tag in receipts:
-                if tag > last:
-                    break
-                tags.append(tag)
-        else:
-            tags = [event.delivery_tag]
-        for tag in tags:
-            receipt, message_id = receipts.pop(tag, _NO_RECEIPT)
-            if receipt is None:
-                continue
-            if self._returned and self._returned[message_id] > 0:
-                self._returned.subtract((message_id,))
-                receipt.resolve(Outcome.UNROUTABLE)
-            else:
-                receipt.resolve(outcome)
-        if not receipts:
-            self._returned.clear()
-            if self._answered is not None:
-                _release(self._answered)
-
-    def _came_back(self, event: Returned) -> None:
-        try:
-            message_id = event.properties().message_id or ""
-        except ProtocolError:
-            self.notice("malformed-return")
-            return
-        confirming = self._confirming
-        if confirming is not None and event.channel == confirming.channel.number:
-            # Its confirm follows.
-            self._returned[message_id] += 1
-        else:
-            self._news.append(partial(self._hear.bounced, message_id, Bounce.NO_ROUTE))
-
     def _oversized(self, event: Oversized) -> None:
         inner = event.event
-        hand = self._hands.get(inner.channel)
+        hand = self.hands.get(inner.channel)
         if isinstance(inner, Delivered) and isinstance(hand, RabbitInlet):
             hand.refuse(inner.delivery_tag, "oversized-message")
 
@@ -552,9 +373,9 @@ class RabbitLink:
         if why is not None:
             self._shut[who] = why
             if len(self._shut) == 1:
-                self.call(self._hear.flow, open=False, why=why, address=None)
+                self.call(self.hear.flow, open=False, why=why, address=None)
         elif self._shut.pop(who, None) is not None and not self._shut:
-            self.call(self._hear.flow, open=True, why="", address=None)
+            self.call(self.hear.flow, open=True, why="", address=None)
 
     def _prepare(self) -> None:
         """Add to this turn's write what the inlets have to say."""
@@ -580,22 +401,18 @@ class RabbitLink:
             context = {"message": "A callback of a RabbitMQ link raised.", "exception": error}
             self.loop.call_exception_handler(context)
 
+    def later(self, news: Callable[[], None]) -> None:
+        """Call when all of this read is known; only then may the link be used again."""
+        self._news.append(news)
+
     def notice(self, what: str) -> None:
         """Count something for the statistics."""
-        self.call(self._hear.noticed, Notice(what))
+        self.call(self.hear.noticed, Notice(what))
 
     def complain(self, event: ChannelClosed, doing: str) -> None:
         """Say in the log why the broker closed a channel: nobody may be waiting to hear it."""
         self.notice("channel-closed")
         _log.warning("%s closed a channel (%s): %s", self._where, doing, event.text)
-
-    def _answer_all(self, outcome: Outcome) -> None:
-        receipts, self._receipts = self._receipts, {}
-        self._returned.clear()
-        for receipt, _ in receipts.values():
-            receipt.resolve(outcome)
-        if self._answered is not None:
-            _release(self._answered)
 
     def _check(self) -> None:
         if self._over is not None or self._closing:
@@ -634,8 +451,3 @@ def _end_of(closed: Closed, error: str) -> str:
     if closed.cause is Cause.PEER:
         return f"the broker closed it: {closed.text}"
     return f"{closed.text} {error}".strip()
-
-
-def _release(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)

@@ -1,0 +1,193 @@
+"""The sending half of a link: two channels, with confirms and without, and what comes back.
+
+Answers for the fate of every message that wanted to hear of it.
+"""
+
+import asyncio
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bedplate.amqp091 import (
+    Cause,
+    Channel,
+    ChannelClosed,
+    Confirmed,
+    Delivered,
+    Event,
+    ReplyCode,
+    Returned,
+)
+from bedplate.errors import ProtocolError, TooLarge
+from bedplate.messaging.driver import PendingReceipt
+from bedplate.messaging.drivers.rabbit._dial import MAX_BODY
+from bedplate.messaging.drivers.rabbit._message import outgoing
+from bedplate.messaging.drivers.rabbit._names import Route, route
+from bedplate.messaging.types import Address, Bounce, Outbound, Outcome, Want
+
+if TYPE_CHECKING:
+    from bedplate.messaging.drivers.rabbit._link import RabbitLink
+
+__all__ = ["Publisher", "Publishing"]
+
+_KNOWN_ROUTES = 1024
+_UNPROVEN = 64
+_NO_RECEIPT: tuple[PendingReceipt | None, str] = (None, "")
+
+
+class Publisher:
+    """One channel for publishing.
+
+    ``unproven`` holds the ids of the first messages that were to bounce: if the broker refuses the
+    exchange, none of them reached anybody.
+    """
+
+    __slots__ = ("channel", "closed", "owner", "unproven")
+
+    def __init__(self, owner: "Publishing", channel: Channel, *, unproven: bool) -> None:
+        self.owner, self.channel = owner, channel
+        self.closed = asyncio.Event()
+        self.unproven: list[str] | None = [] if unproven else None
+
+    def hear(self, event: Event) -> None:
+        """Take what is said on the channel: but for its end nothing matters."""
+        if isinstance(event, ChannelClosed):
+            self.closed.set()
+            self.owner.closed(self, event)
+
+    def deliver(self, event: Delivered) -> None:
+        """Nothing is delivered on a channel that nobody consumes from."""
+
+    def release(self) -> None:
+        """Let nobody wait any longer."""
+        self.closed.set()
+
+
+class Publishing:
+    """Publishes for one link. A channel is opened when it is first needed, and again when lost."""
+
+    def __init__(self, link: "RabbitLink") -> None:
+        self._link = link
+        self._wire = link.wire
+        self._routes: dict[Address, Route] = {}
+        self._plain: Publisher | None = None
+        self._confirming: Publisher | None = None
+        self._receipts: dict[int, tuple[PendingReceipt, str]] = {}
+        self._returned: Counter[str] = Counter()
+        self._answered = asyncio.Event()
+
+    def send(self, message: Outbound) -> PendingReceipt | None:
+        """Queue a message for this turn's write."""
+        body, address, want = message.body, message.address, message.want
+        if len(body) > MAX_BODY:
+            raise TooLarge(what=f"A message to {address}", size=len(body), limit=MAX_BODY)
+        exchange, key, counts = self._routes.get(address) or self._learn(address)
+        properties = outgoing(message)
+        if want is Want.ACCEPT:
+            confirming = self._confirming or self._open(confirming=True)
+            tag = confirming.channel.publish(exchange, key, body, properties, mandatory=counts)
+            receipt = PendingReceipt()
+            self._receipts[tag] = (receipt, message.id)
+            self._wire.soon()
+            return receipt
+        plain = self._plain or self._open(confirming=False)
+        bounces = counts and want is Want.BOUNCE
+        plain.channel.publish(exchange, key, body, properties, mandatory=bounces)
+        if plain.unproven is not None and bounces and exchange:
+            plain.unproven.append(message.id)
+            if len(plain.unproven) > _UNPROVEN:
+                plain.unproven = None
+        self._wire.soon()
+        return None
+
+    def confirmed(self, event: Confirmed) -> None:
+        """Answer the receipts that the broker speaks of."""
+        receipts = self._receipts
+        outcome = Outcome.ACCEPTED if event.accepted else Outcome.REFUSED
+        tags = [event.delivery_tag]
+        if event.multiple:
+            tags = []
+            for tag in receipts:
+                if tag > event.delivery_tag:
+                    break
+                tags.append(tag)
+        for tag in tags:
+            receipt, message_id = receipts.pop(tag, _NO_RECEIPT)
+            if receipt is None:
+                continue
+            if self._returned and self._returned[message_id] > 0:
+                self._returned[message_id] -= 1
+                receipt.resolve(Outcome.UNROUTABLE)
+            else:
+                receipt.resolve(outcome)
+        if not receipts:
+            self._returned.clear()
+            self._answered.set()
+
+    def came_back(self, event: Returned) -> None:
+        """Tell of a message that reached nobody; of one to be confirmed, its confirm tells."""
+        try:
+            message_id = event.properties().message_id or ""
+        except ProtocolError:
+            self._link.notice("malformed-return")
+            return
+        confirming = self._confirming
+        if confirming is not None and event.channel == confirming.channel.number:
+            self._returned[message_id] += 1
+        else:
+            self._link.later(partial(self._link.hear.bounced, message_id, Bounce.NO_ROUTE))
+
+    def closed(self, publisher: Publisher, event: ChannelClosed) -> None:
+        """Answer for what was under way on a channel; the next message opens another."""
+        objected = event.cause is Cause.PEER
+        if publisher is self._plain:
+            self._plain = None
+        elif publisher is self._confirming:
+            self._confirming = None
+            # Of several it cannot be told which one the broker objected to.
+            alone = objected and len(self._receipts) == 1
+            self.answer_all(Outcome.REFUSED if alone else Outcome.UNKNOWN)
+        if not objected:
+            return
+        self._link.complain(event, "publishing")
+        if event.code == ReplyCode.ACCESS_REFUSED:
+            # Who may not write to the exchange never could: none of these reached anybody.
+            for message_id in publisher.unproven or ():
+                self._link.later(partial(self._link.hear.bounced, message_id, Bounce.REFUSED))
+
+    def answer_all(self, outcome: Outcome) -> None:
+        """Answer every receipt alike."""
+        receipts, self._receipts = self._receipts, {}
+        self._returned.clear()
+        for receipt, _ in receipts.values():
+            receipt.resolve(outcome)
+        self._answered.set()
+
+    async def wind_up(self) -> None:
+        """Hear the outcomes that are due, and let the broker take everything that was sent."""
+        if self._receipts:
+            self._answered.clear()
+            await self._answered.wait()
+        publishers = [each for each in (self._plain, self._confirming) if each is not None]
+        for publisher in publishers:
+            publisher.channel.close()
+        self._wire.soon()
+        for publisher in publishers:
+            await publisher.closed.wait()
+
+    def _learn(self, address: Address) -> Route:
+        if len(self._routes) >= _KNOWN_ROUTES:
+            self._routes.clear()
+        found = self._routes[address] = route(address)
+        return found
+
+    def _open(self, *, confirming: bool) -> Publisher:
+        channel = self._wire.engine.open_channel()
+        publisher = Publisher(self, channel, unproven=not confirming)
+        self._link.hands[channel.number] = publisher
+        if confirming:
+            channel.confirm_select(nowait=True)
+            self._confirming = publisher
+        else:
+            self._plain = publisher
+        return publisher
