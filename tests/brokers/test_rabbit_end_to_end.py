@@ -1,8 +1,10 @@
 """Calls, casts, notifications and subscriptions over a real RabbitMQ, and what may befall them."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -349,6 +351,27 @@ async def test_who_may_not_publish_hears_so(
         assert time.monotonic() - since < 1.0
         assert transport.statistics().reconnects == 0
     assert "amq.direct" in caplog.text
+
+
+async def test_the_documented_permissions_are_enough(
+    private_rabbit: RabbitNode, vhost: str, limited: str
+) -> None:
+    """Calls, fanouts, groups and notifications work with the permissions that the guide names."""
+    guide = (Path(__file__).parents[2] / "docs/howto/rabbitmq.md").read_text(encoding="utf-8")
+    found = re.search(r"set_permissions -p shop app '(.*)' '(.*)' '(.*)'", guide)
+    assert found is not None
+    private_rabbit.permit(limited, vhost, configure=found[1], write=found[2], read=found[3])
+    url = private_rabbit.url(vhost, user=f"{limited}:pass")
+    async with (
+        Transport.connect(url, policy=POLICY) as transport,
+        rpc.serve(transport, EchoService()),
+        transport.subscribe(Address.topic("x"), group="g"),
+    ):
+        assert await rpc.client(transport, Echo, timeout=5).echo("hello") == "hello"
+        await transport.publish(Address.fanout("echo"), Message(b""))
+        await notify.Notifier(transport, "parts.host1").info("part.created")
+        assert transport.statistics().reconnects == 0
+        assert dict(transport.statistics().notices) == {}
 
 
 async def test_a_receiver_adopts_a_queue_of_other_lifetime(
