@@ -80,7 +80,7 @@ BENEATH_TRANSPORT = (
 FRONT_DOORS = (
     "bedplate",
     "config",
-    "config.sources",
+    "config.oslo",  # apart, because reading the option sets of others takes more than declaring
     "config.sources",
     "errors",
     "clock",

@@ -5,83 +5,31 @@ nothing of how values are found or judged.
 """
 
 import json
-import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
-from bedplate.cli.sections import Misuse, load_sections
-from bedplate.config import Config, Explanation, Finding, Row, Section
-from bedplate.errors import InvalidConfig, NoSuchOption
+from bedplate import __version__
+from bedplate.cli.sections import Misuse
+from bedplate.cli.subject import Subject, about_files
+from bedplate.config import (
+    Explanation,
+    Finding,
+    Row,
+    file_lines,
+    findings_json,
+    findings_sarif,
+    findings_text,
+)
+from bedplate.errors import NoSuchOption
 
 __all__ = ["config"]
 
 
-class _Subject(NamedTuple):
-    """What a command is about: files, the sections they are for, and whose variables count."""
-
-    sections: tuple[type[Section], ...]
-    program: str | None
-    environment: bool
-
-    def load(self, files: Sequence[str]) -> Config:
-        """Load the files. Raises `InvalidConfig`, `SourceFailed` and `Misuse`."""
-        for file in files:
-            if Path(file).is_dir():
-                raise Misuse(f"{file} is a directory; name the files in it.")
-            if not Path(file).exists():
-                raise Misuse(f"there is no file {file}.")
-        return Config.load(
-            self.sections,
-            program=self.program or Path(files[0]).stem,
-            argv=(),
-            environ=dict(os.environ) if self.environment else {},
-            files=files,
-        )
-
-
-def _about_files(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options that all of this noun share."""
-    options = (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
-        click.option(
-            "--environment/--no-environment",
-            default=True,
-            show_default=True,
-            help="Whether the variables of this shell count, as they would for the service.",
-        ),
-        click.option(
-            "--program",
-            metavar="NAME",
-            help="The service's name, with which its variables begin; by default that of the "
-            "first file.",
-        ),
-        click.option(
-            "--sections",
-            "names",
-            metavar="MODULE:NAME",
-            multiple=True,
-            required=True,
-            help="Whose files these are: a section, or a tuple or list of sections; may be given "
-            "several times.",
-        ),
-    )
-
-    def run(*, names: Iterable[str], program: str | None, environment: bool, **rest: object) -> int:
-        return command(_Subject(load_sections(names), program, environment), **rest)
-
-    run.__doc__ = command.__doc__
-    run.__name__ = command.__name__
-    wrapped: Callable[..., int] = run
-    for option in options:
-        wrapped = option(wrapped)
-    return wrapped
-
-
 _FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
 @click.group()
@@ -91,32 +39,46 @@ def config() -> None:
 
 @config.command("check")
 @_FILES
-@_about_files
-def _check(subject: _Subject, *, files: tuple[str, ...], as_json: bool) -> int:
-    """Report all that is wrong with FILEs.
+@click.option("--fatal-warnings", is_flag=True, help="Let warnings count as errors do.")
+@click.option("--lax", is_flag=True, help="Let names that nobody declares be warnings only.")
+@click.option("--sarif", "as_sarif", is_flag=True, help="Print SARIF 2.1.0, for code review.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of findings, for programs.")
+@about_files
+def _check(
+    subject: Subject,
+    *,
+    files: tuple[str, ...],
+    as_json: bool,
+    as_sarif: bool,
+    lax: bool,
+    fatal_warnings: bool,
+) -> int:
+    """Report all that is wrong with FILEs, and all that deserves a word.
 
-    Exit status 1 if anything is. Sections that nobody named here are mentioned, and are wrong only
-    where they look like a misspelling.
+    Later files beat earlier ones, and all are judged together. Exit status 1 if anything is wrong,
+    2 if a file or a schema cannot be read.
     """
-    findings = _findings(subject, files)
-    errors = sum(finding.severity == "error" for finding in findings)
+    if as_json and as_sarif:
+        raise Misuse("--json and --sarif exclude each other.")
+    audit = subject.audit(files, lax=lax)
     if as_json:
-        _print_json({"ok": not errors, "findings": [each._asdict() for each in findings]})
-        return 1 if errors else 0
-    for finding in findings:
-        place = f"{finding.place}: " if finding.place else ""
-        print(f"{place}{finding.severity}: {finding.message} [{finding.code}]")
-    listed = ", ".join(files)
-    print(f"{listed}: {_count(errors, 'problem')}" if errors else f"{listed}: good")
-    return 1 if errors else 0
+        sys.stdout.write(findings_json(audit.findings))
+    elif as_sarif:
+        sys.stdout.write(findings_sarif(audit.findings, version=__version__))
+    else:
+        told = findings_text(audit.findings, schema=audit.schema, lines=file_lines())
+        sys.stdout.write(f"{told}{', '.join(files)}: {_verdict(audit.findings)}\n")
+    wrong = audit.findings if fatal_warnings else audit.errors
+    return 1 if wrong else 0
 
 
 @config.command("show")
 @_FILES
-@_about_files
-def _show(subject: _Subject, *, files: tuple[str, ...], as_json: bool) -> int:
+@_JSON
+@about_files
+def _show(subject: Subject, *, files: tuple[str, ...], as_json: bool) -> int:
     """Show every value in force and where it was written; secrets are masked."""
-    rows = subject.load(files).rows()
+    rows = subject.audit(files, lax=True).rows()
     if as_json:
         _print_json([_row(row) for row in rows])
     elif sys.stdout.isatty():
@@ -130,8 +92,9 @@ def _show(subject: _Subject, *, files: tuple[str, ...], as_json: bool) -> int:
 
 @config.command("explain")
 @click.argument("what", metavar="[OPTION | FILE]...", nargs=-1, required=True)
-@_about_files
-def _explain(subject: _Subject, *, what: tuple[str, ...], as_json: bool) -> int:
+@_JSON
+@about_files
+def _explain(subject: Subject, *, what: tuple[str, ...], as_json: bool) -> int:
     """Say where the value of an OPTION comes from, and what lost to it.
 
     An argument that is a file is read, another is the name of an option such as api.workers. All
@@ -141,11 +104,9 @@ def _explain(subject: _Subject, *, what: tuple[str, ...], as_json: bool) -> int:
     names = [each for each in what if each not in files]
     if not files:
         raise Misuse(f"none of {', '.join(what)} is a file; name the files to read as well.")
-    loaded = subject.load(files)
+    audit = subject.audit(files, lax=True)
     try:
-        explanations = [
-            loaded.explain(name) for name in names or [row.key for row in loaded.rows()]
-        ]
+        explanations = [audit.explain(name) for name in names or [row.key for row in audit.rows()]]
     except NoSuchOption as unknown:
         raise Misuse(f"{unknown.name!r} is not a file here. {unknown}") from None
     if as_json:
@@ -155,20 +116,12 @@ def _explain(subject: _Subject, *, what: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-def _findings(subject: _Subject, files: Sequence[str]) -> tuple[Finding, ...]:
-    try:
-        loaded = subject.load(files)
-    except InvalidConfig as invalid:
-        return invalid.findings
-    try:
-        loaded.seal()
-    except InvalidConfig as invalid:
-        # Only the service knows all its sections; what resembles none of ours may be another's.
-        return loaded.findings + tuple(
-            finding if finding.suggestion else finding._replace(severity="warning")
-            for finding in invalid.findings
-        )
-    return loaded.findings
+def _verdict(findings: Sequence[Finding]) -> str:
+    errors = sum(finding.severity == "error" for finding in findings)
+    warnings = len(findings) - errors
+    if not errors:
+        return f"good, with {_count(warnings, 'warning')}" if warnings else "good"
+    return _count(errors, "error") + (f" and {_count(warnings, 'warning')}" if warnings else "")
 
 
 def _row(row: Row) -> Mapping[str, object]:

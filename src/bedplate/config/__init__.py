@@ -7,6 +7,9 @@ load a small file: no third-party package, no asyncio, argparse or logging.
 from bedplate._floor.secret import Secret as Secret
 from bedplate._floor.url import Host as Host
 from bedplate._floor.url import Url as Url
+from bedplate.config.auditing import Audit as Audit
+from bedplate.config.auditing import audit as audit
+from bedplate.config.auditing import check as check
 from bedplate.config.live import Changes as Changes
 from bedplate.config.live import Config as Config
 from bedplate.config.live import Snapshot as Snapshot
@@ -15,6 +18,10 @@ from bedplate.config.option import option as option
 from bedplate.config.render import Candidate as Candidate
 from bedplate.config.render import Explanation as Explanation
 from bedplate.config.render import Row as Row
+from bedplate.config.report import file_lines as file_lines
+from bedplate.config.report import findings_json as findings_json
+from bedplate.config.report import findings_sarif as findings_sarif
+from bedplate.config.report import findings_text as findings_text
 from bedplate.config.schema import OptionSpec as OptionSpec
 from bedplate.config.schema import Schema as Schema
 from bedplate.config.schema import SectionSpec as SectionSpec
@@ -33,6 +40,7 @@ from bedplate.config.types import Uri as Uri
 from bedplate.errors import Finding as Finding
 
 __all__ = [
+    "Audit",
     "ByteSize",
     "Candidate",
     "Change",
@@ -57,6 +65,12 @@ __all__ = [
     "Snapshot",
     "Uri",
     "Url",
+    "audit",
+    "check",
+    "file_lines",
+    "findings_json",
+    "findings_sarif",
+    "findings_text",
     "option",
     "read_schema",
     "write_schema",

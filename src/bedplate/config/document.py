@@ -104,7 +104,8 @@ class Document:
         """Read any bytes at all; never raises. ``name`` is how findings and origins call them."""
         text, findings = decode(data, name)
         reading = _Reading(name, findings)
-        if data.startswith(_UTF16_MARKS):
+        if data.startswith(_UTF16_MARKS) or len({each.code for each in findings} - {"bom"}) > 1:
+            # Another encoding, or no text at all: its lines would only be so many errors.
             reading.skip(text)
         else:
             reading.read(text)

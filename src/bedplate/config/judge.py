@@ -100,12 +100,25 @@ def convert(
             try:
                 converted[option.name] = reading.value(option, read_all)
             except Refused as refused:
+                if _is_shown_default(option, read_all):
+                    converted[option.name] = option.default
+                    continue
                 raw = read_all[min(refused.item or 1, len(read_all)) - 1]
                 findings.append(_refused(reading.hushed(option), raw, refused))
             findings += _remarks(reading.hushed(option), raws)
         if converted or not section.optional:
             values[section.name] = converted
     return Converted(values, (*findings, *reading.findings), frozenset(reading.tainted))
+
+
+def _is_shown_default(spec: OptionSpec, raws: tuple[Raw, ...]) -> bool:
+    """Whether a value is what documents show as the default, though the type refuses it.
+
+    Such as ``<host name>``: whoever copies it has changed nothing, and is told that.
+    """
+    shown = [spec.sample] if spec.sample else []
+    shown += [spec.default.text] if isinstance(spec.default, Unresolved) else []
+    return len(raws) == 1 and raws[0].value in shown
 
 
 class _Reading:
@@ -263,16 +276,22 @@ def by_hand(cls: SectionType, values: Mapping[str, object]) -> dict[str, object]
     return made
 
 
-def certain(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def certain(findings: Iterable[Finding], merged: Merged) -> tuple[Finding, ...]:
     """Leave out what is called missing and may well be there.
 
-    It may stand in a part that could not be read, or under the name that was misspelt: one mistake
+    It may stand in a part that could not be read, or under a name that was misspelt: one mistake
     is not reported as two.
     """
     findings = tuple(findings)
     errors = [each for each in findings if each.severity == "error"]
     unread = [each for each in errors if each.code not in _JUDGED]
     meant = {_plain(_key_meant(each)) for each in errors if each.code == "unknown-option"}
+    meant |= {
+        _plain(key_of(each.suggestion, option))
+        for each in errors
+        if each.code == "unknown-section" and each.suggestion
+        for option in merged.values.get(each.section or "", ())
+    }
     return tuple(
         each
         for each in findings
@@ -532,6 +551,8 @@ def _meant(section: str, option: str, schema: Schema) -> tuple[str | None, str]:
     if elsewhere and (len(elsewhere) == 1 or here is None):
         where = nearest(section, elsewhere) or elsewhere[0]
         return f"{where}.{option}", f" There is one in [{where}]: is it in the wrong section?"
+    if here is not None and here == option.replace("-", "_"):
+        return here, f" In a file it is spelled with underscores: {here!r}."
     if here is not None:
         return here, f" Did you mean {here!r}?"
     old = [name for old_section, name in schema.renames if old_section == section]
@@ -552,6 +573,9 @@ def _unknown_section(section: str, origin: Origin, schema: Schema, severity: str
     advice = f" Did you mean [{suggestion}]?" if suggestion else ""
     if section.upper() == DEFAULT:
         suggestion, advice = DEFAULT, f" Did you mean [{DEFAULT}], in capitals?"
+    elif section.strip() in schema.sections:
+        suggestion = section.strip()
+        advice = f" Blanks inside the brackets belong to the name: write [{suggestion}]."
     return _finding(
         severity,
         "unknown-section",

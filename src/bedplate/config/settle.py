@@ -102,7 +102,7 @@ def settle(
         # There will be no later judgement: this is the time to tell all that is known.
         findings += unknown_options(merged, schema, early=True)
     settled = Settled(schema, merged, converted.values, (), converted.tainted)
-    return settled.noting(_sorted_out(certain(findings)))
+    return settled.noting(_sorted_out(certain(findings, merged)))
 
 
 def settle_late(

@@ -41,14 +41,18 @@ class File:
         Mistakes of syntax are among the tree's findings. Raises `SourceFailed` when the file
         cannot be read.
         """
-        if self._resolved is None:
-            self._resolved = _resolve(self.name)
-        data = _read(self._resolved, self.name)
-        if self._resolved.lower().endswith(".toml"):
+        data = self.content()
+        if self.name.lower().endswith(".toml"):
             from bedplate.config.sources.toml import parse
 
             return parse(data, self.name)
         return Document.parse(data, self.name).tree()
+
+    def content(self) -> bytes:
+        """Read the bytes of the file. Raises `SourceFailed` when it cannot be read."""
+        if self._resolved is None:
+            self._resolved = _resolve(self.name)
+        return _read(self._resolved, self.name)
 
     def next_refresh(self, now: float) -> float | None:  # noqa: ARG002 - the port's signature
         """Never: a file is read again when a reload is asked for."""

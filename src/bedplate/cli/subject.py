@@ -1,0 +1,132 @@
+"""What a command about configuration is about: the files, and what there may be in them.
+
+Shared by the commands of one noun. Knows how users say it, nothing of what is done with it.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from bedplate.cli.sections import Misuse, load_sections
+from bedplate.config import Audit, Schema, audit, read_schema
+from bedplate.errors import NotASchema, SourceFailed
+
+__all__ = ["Subject", "about_files", "described", "schema_options"]
+
+
+class Subject(NamedTuple):
+    """What there may be in the files, and whose variables count."""
+
+    schema: Schema
+    program: str | None
+    environment: bool
+
+    def audit(self, files: Sequence[str], *, lax: bool = False) -> Audit:
+        """Check the files. Raises `Misuse` for one that cannot be read."""
+        for file in files:
+            if Path(file).is_dir():
+                raise Misuse(f"{file} is a directory; name the files in it.")
+            if not Path(file).exists():
+                raise Misuse(f"there is no file {file}.")
+        try:
+            return audit(
+                files,
+                schema=self.schema,
+                program=self.program,
+                environ=dict(os.environ) if self.environment else {},
+                lax=lax,
+            )
+        except SourceFailed as failure:
+            raise Misuse(str(failure)) from None
+
+
+def described(names: Iterable[str], namespaces: Sequence[str], file: str | None) -> Schema:
+    """Return the schema that a user named in one of three ways. Raises `Misuse`."""
+    names = tuple(names)
+    if sum(map(bool, (names, namespaces, file))) != 1:
+        raise Misuse(
+            "say what there may be in the files, in one way: --sections module:Name, "
+            "--schema FILE or --namespace NS."
+        )
+    try:
+        if file:
+            return read_schema(file)
+        if namespaces:
+            from bedplate.config.oslo import installed_option_set
+
+            return installed_option_set(namespaces)
+    except NotASchema as error:
+        raise Misuse(str(error)) from None
+    return Schema.of(load_sections(names))
+
+
+def schema_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the three options by which a schema is named."""
+    options = (
+        click.option(
+            "--namespace",
+            "namespaces",
+            metavar="NS",
+            multiple=True,
+            help="A namespace of oslo.config.opts that an installed package offers; may be given "
+            "several times. Imports it.",
+        ),
+        click.option(
+            "--schema",
+            "schema_file",
+            metavar="FILE",
+            help="What there may be in the files: what 'bedplate config schema' or "
+            "'oslo-config-generator --format json' wrote.",
+        ),
+        click.option(
+            "--sections",
+            "names",
+            metavar="MODULE:NAME",
+            multiple=True,
+            help="The same as classes: a section, or a tuple or list of sections; may be given "
+            "several times. Imports the module.",
+        ),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+def about_files(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command its subject, and the options by which users say it."""
+    options = (
+        click.option(
+            "--environment/--no-environment",
+            default=True,
+            show_default=True,
+            help="Whether the variables of this shell count, as they would for the service.",
+        ),
+        click.option(
+            "--program",
+            metavar="NAME",
+            help="The service's name, with which its variables begin; by default that of the "
+            "first file, and OS for options of oslo.config.",
+        ),
+    )
+
+    def run(
+        *,
+        names: Iterable[str],
+        namespaces: Sequence[str],
+        schema_file: str | None,
+        program: str | None,
+        environment: bool,
+        **rest: object,
+    ) -> int:
+        schema = described(names, namespaces, schema_file)
+        return command(Subject(schema, program, environment), **rest)
+
+    run.__doc__ = command.__doc__
+    run.__name__ = command.__name__
+    wrapped: Callable[..., int] = schema_options(run)
+    for option in options:
+        wrapped = option(wrapped)
+    return wrapped
