@@ -14,6 +14,7 @@ from bedplate import __version__
 from bedplate.cli.config import config
 from bedplate.cli.demo import demo
 from bedplate.cli.health import health
+from bedplate.cli.schema import COMMANDS
 from bedplate.errors import BedplateError
 
 __all__ = ["program", "run"]
@@ -32,6 +33,8 @@ def program() -> None:
 
 program.add_command(health)
 program.add_command(config)
+for command in COMMANDS:
+    config.add_command(command)
 program.add_command(demo)
 
 

@@ -138,6 +138,17 @@ class OptionSpec(NamedTuple):
         return isinstance(_innermost(self.type), Unchecked)
 
     @property
+    def hides_default(self) -> bool:
+        """Whether its default would show what must not be seen: a secret, a password in a URL."""
+        if self.default is None or isinstance(self.default, Required):
+            return False
+        if self.secret or isinstance(self.default, Withheld):
+            return True
+        if isinstance(self.default, Unresolved):
+            return False
+        return self.type.show(self.default) != self.type.show(self.default, reveal=True)
+
+    @property
     def default_text(self) -> str | None:
         """Its default as text, masked for a secret; None where there is none."""
         if self.default is None or isinstance(self.default, Required):

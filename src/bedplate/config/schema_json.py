@@ -19,7 +19,6 @@ from bedplate.config.schema import (
     Schema,
     SectionSpec,
     Unresolved,
-    Withheld,
     key_of,
 )
 from bedplate.config.type_json import native_of, type_from_json, type_to_json
@@ -127,7 +126,7 @@ def _option(section: SectionSpec, spec: OptionSpec) -> dict[str, object]:
     facts: dict[str, object] = {"type": type_to_json(spec.type)}
     if isinstance(spec.default, Unresolved) and not spec.secret:
         facts["unresolved"] = spec.default.text
-    elif _hidden(spec):
+    elif spec.hides_default:
         facts["withheld"] = True
     elif not spec.required:
         said["default"] = native_of(spec.type, spec.default)
@@ -151,15 +150,6 @@ def _plain_facts(spec: OptionSpec) -> dict[str, object]:
         "sample": spec.sample,
         "owner": spec.owner,
     }
-
-
-def _hidden(spec: OptionSpec) -> bool:
-    """Whether the default would show what must not be seen: a secret, or a password in a URL."""
-    if spec.default is None or spec.required:
-        return False
-    if spec.secret or isinstance(spec.default, Withheld):
-        return True
-    return spec.type.show(spec.default) != spec.type.show(spec.default, reveal=True)
 
 
 def _read_section(name: str, facts: Facts) -> SectionSpec:

@@ -1,0 +1,174 @@
+"""``bedplate config schema``, ``sample``, ``stats`` and ``diff``: what options there are.
+
+Parses, asks `bedplate.config`, prints. Knows nothing of values, nor of how anything is written.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from bedplate.cli.sections import Misuse
+from bedplate.cli.subject import described, schema_options
+from bedplate.config import Schema, write_schema
+from bedplate.errors import SourceFailed
+
+__all__ = ["COMMANDS"]
+
+_OUTPUT = click.option(
+    "-o", "--output", metavar="FILE", help="Write to this file instead of printing."
+)
+
+
+def _about_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that name a schema, and that schema to work on."""
+
+    def run(
+        *,
+        names: Sequence[str],
+        namespaces: Sequence[str],
+        schema_file: str | None,
+        **rest: object,
+    ) -> int:
+        return command(described(names, namespaces, schema_file), **rest)
+
+    run.__doc__ = command.__doc__
+    run.__name__ = command.__name__
+    return schema_options(run)
+
+
+@click.command("schema")
+@_OUTPUT
+@_about_options
+def _schema(schema: Schema, *, output: str | None) -> int:
+    """Write the options as JSON Schema (draft 2020-12).
+
+    Every command that takes --schema reads it back. No default of a secret is in it.
+    """
+    _deliver(write_schema(schema), output)
+    return 0
+
+
+@click.command("sample")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["ini", "toml", "markdown", "rst"]),
+    default="ini",
+    show_default=True,
+    help="A sample file with every option explained and commented out, or a page of reference.",
+)
+@_OUTPUT
+@_about_options
+def _sample(schema: Schema, *, form: str, output: str | None) -> int:
+    """Write a sample file, or a page of reference, of all options."""
+    from bedplate.config import pages, sample
+
+    writers: dict[str, Callable[[Schema], str]] = {
+        "ini": sample.as_ini,
+        "toml": sample.as_toml,
+        "markdown": pages.as_markdown,
+        "rst": pages.as_rst,
+    }
+    _deliver(writers[form](schema), output)
+    return 0
+
+
+@click.command("stats")
+@click.argument("schemas", metavar="SCHEMA...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "csv", "svg"]),
+    default="text",
+    show_default=True,
+    help="A table, comma-separated values, or a drawing of how the figures develop.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@_OUTPUT
+def _stats(*, schemas: tuple[str, ...], form: str, as_json: bool, output: str | None) -> int:
+    """Count the options of SCHEMAs, one a release, in the order given.
+
+    Each release is called by the name of its file. 'plain' options may be any text; of 'unchecked'
+    ones nobody but their program knows what may stand there.
+    """
+    from bedplate.config import stats
+
+    counts = [stats.count(Path(path).stem, _read(path)) for path in schemas]
+    if as_json:
+        text = json.dumps([each._asdict() for each in counts], indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = {"text": stats.as_text, "csv": stats.as_csv, "svg": stats.as_svg}[form](counts)
+    _deliver(text, output)
+    return 0
+
+
+@click.command("diff")
+@click.argument("old")
+@click.argument("new")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--markdown", is_flag=True, help="Print Markdown, for release notes.")
+@click.option(
+    "--file",
+    "file",
+    metavar="FILE",
+    help="Say only what concerns this configuration file: the check before an upgrade.",
+)
+@_OUTPUT
+def _diff(
+    *, old: str, new: str, as_json: bool, markdown: bool, file: str | None, output: str | None
+) -> int:
+    """Compare the schemas OLD and NEW of two releases.
+
+    With --file, exit status 1 says that the file has to be changed: an option of it is gone, or
+    one is required that it lacks.
+    """
+    from bedplate.config import diff, diff_text
+
+    if as_json and markdown:
+        raise Misuse("--json and --markdown contradict each other.")
+    before, after = _read(old), _read(new)
+    found = diff.difference(before, after)
+    if file is not None:
+        found = diff.concerning(found, before, after, _names(file, before))
+    if as_json:
+        text = json.dumps(diff_text.as_data(found), indent=2, ensure_ascii=False) + "\n"
+    else:
+        text = diff_text.as_markdown(found) if markdown else diff_text.as_text(found)
+    _deliver(text, output)
+    return 1 if file is not None and (found.gone or found.added) else 0
+
+
+def _read(path: str) -> Schema:
+    return described((), (), path)
+
+
+def _deliver(text: str, output: str | None) -> None:
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Misuse(f"{output} cannot be written: {reason}.") from error
+
+
+def _names(path: str, schema: Schema) -> frozenset[tuple[str, str]]:
+    """Return what a file sets, by the names that the schema has. Raises `Misuse`."""
+    from bedplate.config.diff import written
+    from bedplate.config.sources.files import File
+
+    try:
+        tree = File(path).load()
+    except SourceFailed as error:
+        raise Misuse(str(error)) from error
+    wrong = [finding for finding in tree.findings if finding.severity == "error"]
+    if wrong:
+        raise Misuse(f"{wrong[0].place}: {wrong[0].message}")
+    return written(tree, schema)
+
+
+COMMANDS = (_schema, _sample, _stats, _diff)
+"""The commands of this file, for the noun ``config``."""
