@@ -39,8 +39,13 @@ def program(name: str) -> str:
     return shutil.which(name, path=os.pathsep.join(filter(None, (path, sbin)))) or ""
 
 
+def given(variable: str) -> str:
+    """Return the name of a variable that names a server; its value may hold a password."""
+    return variable if os.environ.get(variable) else ""
+
+
 SERVERS: Mapping[str, Callable[[], str]] = MappingProxyType(
-    {"rabbit": lambda: program("rabbitmq-server")}
+    {"rabbit": lambda: given("RABBITMQ_URL") or program("rabbitmq-server")}
 )
 """How to find each server: an answer says where it is, an empty one that it is absent."""
 

@@ -157,6 +157,7 @@ def main(arguments: list[str]) -> int:
     if what == "types":
         return run(Check("types", (*TYPES.command, *rest))).status
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    subprocess.run((sys.executable, str(HERE / "provide.py")), cwd=ROOT, check=False)
     beside = [Running(check) for check in (LINT, FORMAT, TYPES, WHEEL)]
     try:
         tests, found, missed = run_tests(rest)
