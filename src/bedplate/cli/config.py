@@ -6,7 +6,7 @@ nothing of how values are found or judged.
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -14,15 +14,7 @@ import click
 from bedplate import __version__
 from bedplate.cli.sections import Misuse
 from bedplate.cli.subject import Subject, about_files
-from bedplate.config import (
-    Explanation,
-    Finding,
-    Row,
-    file_lines,
-    findings_json,
-    findings_sarif,
-    findings_text,
-)
+from bedplate.config import Explanation, Row, findings_json, findings_sarif, tell
 from bedplate.errors import NoSuchOption
 
 __all__ = ["config"]
@@ -66,8 +58,7 @@ def _check(
     elif as_sarif:
         sys.stdout.write(findings_sarif(audit.findings, version=__version__))
     else:
-        told = findings_text(audit.findings, schema=audit.schema, lines=file_lines())
-        sys.stdout.write(f"{told}{', '.join(files)}: {_verdict(audit.findings)}\n")
+        tell(audit, ", ".join(files))
     wrong = audit.findings if fatal_warnings else audit.errors
     return 1 if wrong else 0
 
@@ -116,14 +107,6 @@ def _explain(subject: Subject, *, what: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-def _verdict(findings: Sequence[Finding]) -> str:
-    errors = sum(finding.severity == "error" for finding in findings)
-    warnings = len(findings) - errors
-    if not errors:
-        return f"good, with {_count(warnings, 'warning')}" if warnings else "good"
-    return _count(errors, "error") + (f" and {_count(warnings, 'warning')}" if warnings else "")
-
-
 def _row(row: Row) -> Mapping[str, object]:
     return {**row._asdict(), "key": row.key, "origin": row.origin._asdict()}
 
@@ -156,7 +139,3 @@ def _print_table(rows: Iterable[Row]) -> None:
     for row in rows:
         table.add_row(row.key, Text(_in_a_line(row.value)), Text(str(row.origin)))
     Console().print(table)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

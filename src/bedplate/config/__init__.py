@@ -9,6 +9,7 @@ from bedplate._floor.url import Host as Host
 from bedplate._floor.url import Url as Url
 from bedplate.config.auditing import Audit as Audit
 from bedplate.config.auditing import audit as audit
+from bedplate.config.auditing import audit_start as audit_start
 from bedplate.config.auditing import check as check
 from bedplate.config.live import Changes as Changes
 from bedplate.config.live import Config as Config
@@ -22,6 +23,7 @@ from bedplate.config.report import file_lines as file_lines
 from bedplate.config.report import findings_json as findings_json
 from bedplate.config.report import findings_sarif as findings_sarif
 from bedplate.config.report import findings_text as findings_text
+from bedplate.config.report import tell as tell
 from bedplate.config.schema import OptionSpec as OptionSpec
 from bedplate.config.schema import Schema as Schema
 from bedplate.config.schema import SectionSpec as SectionSpec
@@ -66,6 +68,7 @@ __all__ = [
     "Uri",
     "Url",
     "audit",
+    "audit_start",
     "check",
     "file_lines",
     "findings_json",
@@ -73,5 +76,6 @@ __all__ = [
     "findings_text",
     "option",
     "read_schema",
+    "tell",
     "write_schema",
 ]

@@ -25,13 +25,14 @@ from bedplate.config.merge import Merged, merge
 from bedplate.config.option import Required, SectionType
 from bedplate.config.repeated import with_repeated
 from bedplate.config.schema import OSLO, OptionSpec, Schema, Unresolved, Withheld, fold, split_key
+from bedplate.config.starting import begin
 from bedplate.config.tree import Origin, Tree
 from bedplate.errors import Finding, InvalidConfig, NoSuchOption, SectionAbsent
 
 if TYPE_CHECKING:
     from bedplate.config.sources.port import Source
 
-__all__ = ["Audit", "audit", "audit_trees", "check"]
+__all__ = ["Audit", "audit", "audit_start", "audit_trees", "check"]
 
 _Path = str | os.PathLike[str]
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -54,6 +55,10 @@ class Audit(NamedTuple):
     def errors(self) -> tuple[Finding, ...]:
         """The findings with which no program would start."""
         return tuple(each for each in self.findings if each.severity == "error")
+
+    def noting(self, *findings: Finding) -> "Audit":
+        """Return the same with more findings, in their places."""
+        return self._replace(findings=tuple(sorted((*self.findings, *findings), key=_order)))
 
     def rows(self) -> tuple[render.Row, ...]:
         """Return every effective value with its origin, secrets masked. Raises `InvalidConfig`."""
@@ -153,8 +158,31 @@ def audit(  # noqa: PLR0913 - see check
     return audit_trees(trees, known, prefix, lax=lax)
 
 
-def audit_trees(trees: Sequence[Tree], schema: Schema, prefix: str, *, lax: bool = False) -> Audit:
-    """Check what sources have given, the lowest first."""
+def audit_start(
+    schema: Schema,
+    *,
+    program: str,
+    argv: Sequence[str] | None,
+    environ: Mapping[str, str] | None,
+    files: Iterable[_Path] | None,
+    late: bool = False,
+) -> Audit:
+    """Check what a program would read if it started now; see `Config.load`.
+
+    Raises `SourceFailed` for a source that cannot be read.
+    """
+    start = begin(schema, program=program, argv=argv, environ=environ, files=files)
+    return audit_trees(start.layers.read(), schema, start.prefix, late=late)
+
+
+def audit_trees(
+    trees: Sequence[Tree], schema: Schema, prefix: str, *, lax: bool = False, late: bool = False
+) -> Audit:
+    """Check what sources have given, the lowest first.
+
+    ``late`` says that sections may come of which the schema knows nothing, so that those that
+    resemble none it knows are warnings.
+    """
     merged, remarks = merge(trees, schema)
     schema, absent = with_repeated(schema, merged)
     if absent is not None:
@@ -165,7 +193,7 @@ def audit_trees(trees: Sequence[Tree], schema: Schema, prefix: str, *, lax: bool
         *(_leniently(each, lax=lax) for each in flags_of_secrets(remarks, schema, prefix)),
         *converted.findings,
         *unknown_options(merged, schema, severity=severity),
-        *unknown_sections(merged, schema, severity=severity),
+        *_allowing_for(unknown_sections(merged, schema, severity=severity), late=late),
         *(absent or ()),
         *_absent_sections(merged, schema),
         *_needless(merged, schema, converted),
@@ -220,6 +248,15 @@ def _leniently(finding: Finding, *, lax: bool) -> Finding:
         if lax and finding.code == "unknown-option"
         else finding
     )
+
+
+def _allowing_for(findings: Iterable[Finding], *, late: bool) -> Iterator[Finding]:
+    for finding in findings:
+        if late and not finding.suggestion:
+            message = f"{finding.message} It is right if a library declares it later."
+            yield finding._replace(severity="warning", message=message)
+        else:
+            yield finding
 
 
 def _absent_sections(merged: Merged, schema: Schema) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ their result as one snapshot behind one reference. It decides nothing about valu
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
@@ -15,8 +15,9 @@ from bedplate.config import render
 from bedplate.config.judge import nearest
 from bedplate.config.merge import Pins
 from bedplate.config.option import Section, SectionType, construct
-from bedplate.config.schema import Schema, describe, fold, split_key
+from bedplate.config.schema import Schema, describe, split_key
 from bedplate.config.settle import Change, Rules, Settled, changes, hold, settle, settle_late
+from bedplate.config.starting import Layers, begin
 from bedplate.config.tree import Tree
 from bedplate.errors import (
     BedplateError,
@@ -27,7 +28,6 @@ from bedplate.errors import (
 )
 
 if TYPE_CHECKING:
-    from bedplate.config.sources.files import Directory, File
     from bedplate.config.sources.port import Source
 
 __all__ = ["Changes", "Config", "Snapshot"]
@@ -79,26 +79,6 @@ class _Known:
         if not self.schema.has(describe(cls, name)):
             self.schema = self.schema.adding(cls, name)
         return self.schema
-
-
-class _Layers(NamedTuple):
-    """Every source in its rank, the lowest first; directories are listed anew at each read."""
-
-    below: "tuple[Source, ...]"
-    files: "tuple[File | Directory, ...]"
-    above: "tuple[Source, ...]"
-
-    def read(self, *, anew: bool = False) -> tuple[Tree, ...]:
-        """Read all. Raises `SourceFailed` for a source that could not be read."""
-        return tuple(source.refresh() if anew else source.load() for source in self._sources())
-
-    def _sources(self) -> "Iterator[Source]":
-        from bedplate.config.sources.files import Directory
-
-        yield from self.below
-        for place in self.files:
-            yield from place.files() if isinstance(place, Directory) else (place,)
-        yield from self.above
 
 
 class Snapshot:
@@ -226,7 +206,7 @@ class Config:
 
     __slots__ = ("_held", "_known", "_layers")
 
-    def __init__(self, known: _Known, layers: _Layers, snapshot: Snapshot) -> None:
+    def __init__(self, known: _Known, layers: Layers, snapshot: Snapshot) -> None:
         """Made by `Config.load`."""
         self._known, self._layers, self._held = known, layers, snapshot._held  # noqa: SLF001 - one module
 
@@ -258,37 +238,36 @@ class Config:
         becomes of options nobody declares: an error, a warning, or a question put off until
         `seal`; unknown sections always wait for it. ``env_prefix`` None is the program's name.
 
-        With ``--help`` or ``--version`` it prints that and raises SystemExit(0).
+        With ``--help`` or ``--version`` it prints that and raises SystemExit(0). With
+        ``--check-config`` it prints all that is wrong and all that deserves a word, and raises
+        SystemExit(0) where nothing is wrong, else SystemExit(1).
 
         Raises `InvalidConfig` with every problem at once, `SourceFailed` for a source that cannot
         be read, `SchemaError` for sections that make no sense.
         """
-        from bedplate.config.sources.arguments import split
-
-        if not program or isinstance(files, str | os.PathLike):
-            raise TypeError("program is a name that is not empty, files a list of paths")
         classes = tuple(sections)
         schema = Schema.of(classes)
-        prefix = fold(program if env_prefix is None else env_prefix)
-        argv = tuple(sys.argv[1:] if argv is None else argv)
-        given = split(argv)
+        start = begin(
+            schema,
+            program=program,
+            argv=argv,
+            environ=environ,
+            files=files,
+            sources=sources,
+            overrides=overrides,
+            defaults=defaults,
+            env_prefix=env_prefix,
+        )
+        layers, prefix, given = start
         if given.help or given.version:
             text = render.help_text(schema, program, prefix) if given.help else _version(program)
             sys.stdout.write(text)
             raise SystemExit(0)
-        places: Iterable[tuple[str, _Path]] = given.paths
-        if not given.paths:
-            places = _search(program) if files is None else (("", path) for path in files)
-        layers = _layers(
-            schema=schema,
-            prefix=prefix,
-            argv=argv,
-            environ=os.environ if environ is None else environ,
-            places=places,
-            sources=tuple(sources),
-            overrides=overrides or {},
-            defaults=defaults or {},
-        )
+        if given.check:
+            from bedplate.config.auditing import audit_trees
+            from bedplate.config.report import tell
+
+            raise SystemExit(tell(audit_trees(layers.read(), schema, prefix, late=True), program))
         known = _Known(schema, program, Rules(prefix, unknown, sealed=False))
         trees = layers.read()
         settled = settle(trees, schema, known.rules)
@@ -398,46 +377,6 @@ class Config:
     def __repr__(self) -> str:
         program, snapshot = self._known.program, self._held.snapshot
         return f"<configuration of {program}, {snapshot!r}>"
-
-
-def _layers(
-    *,
-    schema: Schema,
-    prefix: str,
-    argv: tuple[str, ...],
-    environ: Mapping[str, str],
-    places: Iterable[tuple[str, _Path]],
-    sources: "tuple[Source, ...]",
-    overrides: Mapping[str, Mapping[str, object]],
-    defaults: Mapping[str, Mapping[str, object]],
-) -> _Layers:
-    from bedplate.config.sources.arguments import Arguments
-    from bedplate.config.sources.environment import Environment
-    from bedplate.config.sources.memory import Memory
-
-    return _Layers(
-        (Memory(defaults, name="application default"), *sources),
-        tuple(_place(kind, path) for kind, path in places),
-        (
-            Environment(environ, prefix),
-            Arguments(argv, schema.flags, nearest=nearest),
-            Memory(overrides, name="override"),
-        ),
-    )
-
-
-def _place(kind: str, path: _Path) -> "File | Directory":
-    from bedplate.config.sources.files import Directory, File
-
-    is_directory = kind == "dir" or (not kind and os.path.isdir(path))  # noqa: PTH112 - no pathlib here
-    return Directory(path) if is_directory else File(path)
-
-
-def _search(program: str) -> Iterator[tuple[str, _Path]]:
-    from bedplate.config.sources.files import Directory, search
-
-    for found in search(program):
-        yield "dir" if isinstance(found, Directory) else "file", found.name
 
 
 def _version(program: str) -> str:

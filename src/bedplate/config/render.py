@@ -194,6 +194,7 @@ def _help_lines(schema: Schema, program: str, prefix: str) -> Iterator[str]:
     yield ""
     yield "  --config-file FILE   Read this file (.conf or .toml); may be repeated."
     yield "  --config-dir DIR     Read the files of this directory in the order of their names."
+    yield "  --check-config       Say all that is wrong with the configuration and exit."
     yield "  --version            Print the version and exit."
     yield "  -h, --help           Print this and exit."
     for section in schema.sections.values():

@@ -1,17 +1,22 @@
 """Findings as people and programs read them: text, JSON, SARIF.
 
-Findings in, text out; lines of files come as an argument, for which `file_lines` reads files again.
-Nothing here can show more than a finding does, but for the line it is about, of which only what is
-surely no secret is shown.
+Findings in, text out (only `tell` prints); lines of files come as an argument, for which
+`file_lines` reads files again. Nothing here can show more than a finding does, but for the line it
+is about, of which only what is surely no secret is shown.
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from bedplate._floor.secret import MASK
 from bedplate.config.schema import OptionSpec, Schema
 from bedplate.config.types import UrlType
 from bedplate.errors import Finding, SourceFailed
+
+if TYPE_CHECKING:
+    from bedplate.config.auditing import Audit
 
 __all__ = [
     "Lines",
@@ -21,6 +26,8 @@ __all__ = [
     "findings_sarif",
     "findings_text",
     "plain",
+    "tell",
+    "verdict",
 ]
 
 Lines = Callable[[str, int], str | None]
@@ -65,6 +72,26 @@ def findings_text(
         if shown:
             written.append(f"    {shown}")
     return "".join(f"{line}\n" for line in written)
+
+
+def verdict(findings: Iterable[Finding]) -> str:
+    """Say in a few words what findings come to: ``good``, or how many there are."""
+    severities = [finding.severity for finding in findings]
+    errors = severities.count("error")
+    warnings = len(severities) - errors
+    if not errors:
+        return f"good, with {_count(warnings, 'warning')}" if warnings else "good"
+    return _count(errors, "error") + (f" and {_count(warnings, 'warning')}" if warnings else "")
+
+
+def tell(audit: "Audit", what: str) -> int:
+    """Print what was found in a configuration, which is called ``what``, and the verdict.
+
+    Returns the exit status: 1 if anything is wrong, else 0.
+    """
+    text = findings_text(audit.findings, schema=audit.schema, lines=file_lines())
+    sys.stdout.write(f"{text}{plain(what)}: {verdict(audit.findings)}\n")
+    return 1 if audit.errors else 0
 
 
 def findings_json(findings: Iterable[Finding]) -> str:
@@ -144,6 +171,10 @@ def excerpt(line: str, finding: Finding, schema: Schema | None) -> str | None:
 def plain(text: str) -> str:
     """Spell out what would break a line, or speak to the terminal instead of to its reader."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _open(spec: OptionSpec) -> bool:

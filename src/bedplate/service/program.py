@@ -9,7 +9,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-from bedplate.errors import BedplateError, ConfigError
+from bedplate.config import tell
+from bedplate.errors import BedplateError, ConfigError, SourceFailed
 from bedplate.service.options import ServiceOptions
 from bedplate.service.signals import signals
 
@@ -28,6 +29,12 @@ def run(service: "Service") -> int:
         logging.basicConfig(
             level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
+    try:
+        if service.asked_to_check:
+            return tell(service.check(), service.program)
+    except SourceFailed as failure:
+        sys.stderr.write(f"{service.program}: {failure}\n")
+        return 2
     try:
         service.load()
         return asyncio.run(Program(service).live())

@@ -9,6 +9,7 @@ import inspect
 import logging
 import math
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import TracebackType
@@ -17,11 +18,13 @@ from typing import Self, TypeVar
 from bedplate import health
 from bedplate._floor.portal import Portal
 from bedplate.clock import LoopClock
-from bedplate.config import Changes, Config, Section
+from bedplate.config import Audit, Changes, Config, Schema, Section, tell
+from bedplate.config.sources import split
 from bedplate.errors import ConfigError, TransportClosed
 from bedplate.messaging import Transport
 from bedplate.messaging.notify import Listener, Notifier, listen
 from bedplate.messaging.rpc import Server, serve
+from bedplate.service.checking import checked
 from bedplate.service.connections import Connections
 from bedplate.service.options import NotifyTransport, RpcTransport, ServiceOptions
 
@@ -163,8 +166,11 @@ class Service:
         """Read and check the configuration, once, without opening anything; starting does so too.
 
         Blocks while sources are read, so programs do it before their loop runs. Raises as
-        `Config.load` does, SystemExit for ``--help`` included.
+        `Config.load` does, SystemExit for ``--help`` included; with ``--check-config`` it prints
+        what `check` finds and raises SystemExit.
         """
+        if self.asked_to_check:
+            raise SystemExit(tell(self.check(), self.program))
         if not hasattr(self, "config"):
             self.config = Config.load(
                 self._sections,
@@ -175,6 +181,27 @@ class Service:
                 unknown="defer",
             )
         return self.config
+
+    @property
+    def asked_to_check(self) -> bool:
+        """Whether the command line has ``--check-config``."""
+        return split(sys.argv[1:] if self._argv is None else self._argv).check
+
+    def check(self) -> Audit:
+        """Check the configuration this service would start with, and open nothing.
+
+        The options of the drivers that its transport URLs name are known. Sections that only
+        ``setup`` declares are not, so those that resemble no known one are warnings. Raises
+        `SourceFailed` for a source that cannot be read.
+        """
+        return checked(
+            Schema.of(self._sections),
+            program=self.program,
+            argv=self._argv,
+            environ=self._environ,
+            files=self._files,
+            late=self._setup is not None,
+        )
 
     async def __aenter__(self) -> Self:
         """Start. Raises what is wrong, with everything that was already open closed again."""
@@ -239,6 +266,9 @@ class Service:
         0 after a clean stop, 1 if the service could not start or did not stop in time. A second
         signal stops at once. What is wrong with the configuration goes to standard error, one
         sentence a line. Must be called in the main thread.
+
+        With ``--check-config`` it prints what `check` finds and opens nothing: 0 where nothing is
+        wrong, 1 for errors, 2 where a file cannot be read.
         """
         from bedplate.service.program import run
 

@@ -802,3 +802,22 @@ def test_importing_configuration_loads_little() -> None:
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+def test_any_program_can_check_its_configuration(
+    write: Writer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--check-config prints every finding and ends, though sections may come later."""
+    with pytest.raises(SystemExit) as caught:
+        load(
+            files=(write("[api]\nwokers = 1\nworkers = 4\n[late]\nx = 1\n"),),
+            argv=("--check-config",),
+        )
+    assert caught.value.code == 1
+    told = capsys.readouterr().out
+    assert [line.rpartition(" ")[2] for line in told.splitlines()[::2]] == [
+        "[unknown-option]",
+        "[equals-default]",
+        "[unknown-section]",
+        "warnings",
+    ]

@@ -181,3 +181,81 @@ def test_plain_code_may_use_a_service_too() -> None:
     assert answer == "hello thread"
     with pytest.raises(RuntimeError, match="with service"):
         service.call(lambda: asyncio.sleep(0))
+
+
+# --- checking without starting ------------------------------------------------------------------
+
+
+def _checking(tmp_path: Path, text: str, *argv: str, setup: object = None) -> Service:
+    file = tmp_path / "greeter.conf"
+    file.write_text(text, encoding="utf-8")
+    return Service(
+        "greeter",
+        [_Greeting],
+        setup,  # type: ignore[arg-type]  # never called
+        argv=argv,
+        environ={"GREETER_SERVICE__INSTANCE": "a", "GREETER_PORT": "x"},
+        files=[str(file)],
+    )
+
+
+class _Greeting(Section, name="greeting"):
+    word: str = option(default="hello", help="How to greet.")
+
+
+def test_a_service_checks_its_configuration_with_all_its_sections(tmp_path: Path) -> None:
+    """Those of the service, of its health, and of the drivers that its URLs name, are known."""
+    text = (
+        "[greeting]\nwrod = x\n[health]\nport = many\n[service]\nstop_timeout = 5\n"
+        "[transport.rpc]\nurl = rabbit://u:hunter2@h/\nprefetch_all = 1\nlink_heartbeat = soon\n"
+        "[transport.notify]\nurl = rabit://u:hunter2@h/\n[zzz]\n"
+    )
+    audit = _checking(tmp_path, text).check()
+    assert [(each.line, each.code) for each in audit.findings] == [
+        (2, "unknown-option"),
+        (4, "wrong-type"),
+        (9, "unknown-option"),
+        (10, "wrong-type"),
+        (12, "not-a-choice"),
+        (13, "unknown-section"),
+    ]
+    assert "rabbit" in audit.findings[4].message
+    assert "hunter2" not in repr(audit.findings)
+
+
+def test_what_setup_may_declare_is_only_mentioned(tmp_path: Path) -> None:
+    """A section that resembles none is right if setup asks for it; a misspelt one is wrong."""
+    text = "[library]\nshelf = 1\n[greting]\nword = x\n"
+    found = _checking(tmp_path, text, setup=lambda _: None).check().findings
+    assert [(each.line, each.severity) for each in found] == [(1, "warning"), (3, "error")]
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        ("[greeting]\nword = x\n", 0, "greeter: good\n"),
+        ("[greeting]\nword = hello\n", 0, "greeter: good, with 1 warning\n"),
+        ("[greeting]\nwrod = x\n", 1, "    wrod = ****\ngreeter: 1 error\n"),
+    ],
+)
+def test_a_program_checks_and_ends(
+    tmp_path: Path, text: str, status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--check-config prints the findings and the verdict, and never calls setup."""
+    service = _checking(tmp_path, text, "--check-config", setup=lambda _: 1 / 0)
+    assert service.run() == status
+    assert capsys.readouterr().out.endswith(words)
+    with pytest.raises(SystemExit) as caught:
+        service.load()
+    assert caught.value.code == status
+
+
+def test_a_file_that_cannot_be_read_is_no_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The status is 2 then, with a sentence on standard error."""
+    service = _checking(tmp_path, "", "--check-config", f"--config-file={tmp_path}/none.conf")
+    assert service.run() == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "there is no such file" in told.err

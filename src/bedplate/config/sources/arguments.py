@@ -19,6 +19,7 @@ Nearest = Callable[[str, Iterable[str]], str | None]
 
 _PLACES = frozenset({"--config-file", "--config-dir"})
 _HELP = frozenset({"--help", "-h"})
+_CHECK = "--check-config"
 _SPELLING = re.compile(r"--[A-Za-z][\w.-]*")
 
 
@@ -40,17 +41,19 @@ class Split(NamedTuple):
     rest: tuple[str, ...]
     help: bool
     version: bool
+    check: bool = False
 
 
 def split(argv: Sequence[str]) -> Split:
-    """Take ``--config-file``, ``--config-dir``, ``--help``, ``-h`` and ``--version`` out of argv.
+    """Take out of argv what says how to load: ``--config-file``, ``--config-dir`` and others.
 
-    ``argv`` comes without the program's name. Both ``--config-file X`` and ``--config-file=X``
-    are understood; nothing after ``--`` is touched.
+    The others are ``--help``, ``-h``, ``--version`` and ``--check-config``. ``argv`` comes without
+    the program's name. Both ``--config-file X`` and ``--config-file=X`` are understood; nothing
+    after ``--`` is touched.
     """
     paths: list[Given] = []
     rest: list[str] = []
-    wants_help = wants_version = False
+    wants_help = wants_version = wants_check = False
     end = argv.index("--") if "--" in argv else len(argv)
     position = 0
     while position < end:
@@ -61,6 +64,8 @@ def split(argv: Sequence[str]) -> Split:
             wants_help = True
         elif argument == "--version":
             wants_version = True
+        elif argument == _CHECK:
+            wants_check = True
         elif flag not in _PLACES:
             rest.append(argument)
         else:
@@ -72,7 +77,8 @@ def split(argv: Sequence[str]) -> Split:
             else:
                 # With the sign nothing that follows can be taken for its path any more.
                 rest.append(f"{flag}=")
-    return Split(tuple(paths), (*rest, *argv[end:]), wants_help, wants_version)
+    rest += argv[end:]
+    return Split(tuple(paths), tuple(rest), wants_help, wants_version, wants_check)
 
 
 class Arguments:
