@@ -81,6 +81,7 @@ FRONT_DOORS = (
     "bedplate",
     "config",
     "config.oslo",  # apart, because reading the option sets of others takes more than declaring
+    "config.readers",  # apart, because a program that reads its configuration needs none of it
     "config.sources",
     "errors",
     "clock",

@@ -12,6 +12,23 @@ import click
 from bedplate.cli.sections import Misuse
 from bedplate.cli.subject import described, schema_options
 from bedplate.config import Schema, write_schema
+from bedplate.config.readers import (
+    concerning,
+    count,
+    counts_csv,
+    counts_svg,
+    counts_text,
+    difference,
+    difference_data,
+    difference_markdown,
+    difference_text,
+    page_markdown,
+    page_rst,
+    sample_ini,
+    sample_toml,
+    written,
+)
+from bedplate.config.sources import File
 from bedplate.errors import SourceFailed
 
 __all__ = ["COMMANDS"]
@@ -63,13 +80,11 @@ def _schema(schema: Schema, *, output: str | None) -> int:
 @_about_options
 def _sample(schema: Schema, *, form: str, output: str | None) -> int:
     """Write a sample file, or a page of reference, of all options."""
-    from bedplate.config import pages, sample
-
     writers: dict[str, Callable[[Schema], str]] = {
-        "ini": sample.as_ini,
-        "toml": sample.as_toml,
-        "markdown": pages.as_markdown,
-        "rst": pages.as_rst,
+        "ini": sample_ini,
+        "toml": sample_toml,
+        "markdown": page_markdown,
+        "rst": page_rst,
     }
     _deliver(writers[form](schema), output)
     return 0
@@ -93,13 +108,11 @@ def _stats(*, schemas: tuple[str, ...], form: str, as_json: bool, output: str | 
     Each release is called by the name of its file. 'plain' options may be any text; of 'unchecked'
     ones nobody but their program knows what may stand there.
     """
-    from bedplate.config import stats
-
-    counts = [stats.count(Path(path).stem, _read(path)) for path in schemas]
+    counts = [count(Path(path).stem, _read(path)) for path in schemas]
     if as_json:
         text = json.dumps([each._asdict() for each in counts], indent=2, ensure_ascii=False) + "\n"
     else:
-        text = {"text": stats.as_text, "csv": stats.as_csv, "svg": stats.as_svg}[form](counts)
+        text = {"text": counts_text, "csv": counts_csv, "svg": counts_svg}[form](counts)
     _deliver(text, output)
     return 0
 
@@ -124,18 +137,16 @@ def _diff(
     With --file, exit status 1 says that the file has to be changed: an option of it is gone, or
     one is required that it lacks.
     """
-    from bedplate.config import diff, diff_text
-
     if as_json and markdown:
         raise Misuse("--json and --markdown contradict each other.")
     before, after = _read(old), _read(new)
-    found = diff.difference(before, after)
+    found = difference(before, after)
     if file is not None:
-        found = diff.concerning(found, before, after, _names(file, before))
+        found = concerning(found, before, after, _names(file, before))
     if as_json:
-        text = json.dumps(diff_text.as_data(found), indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(difference_data(found), indent=2, ensure_ascii=False) + "\n"
     else:
-        text = diff_text.as_markdown(found) if markdown else diff_text.as_text(found)
+        text = difference_markdown(found) if markdown else difference_text(found)
     _deliver(text, output)
     return 1 if file is not None and (found.gone or found.added) else 0
 
@@ -157,9 +168,6 @@ def _deliver(text: str, output: str | None) -> None:
 
 def _names(path: str, schema: Schema) -> frozenset[tuple[str, str]]:
     """Return what a file sets, by the names that the schema has. Raises `Misuse`."""
-    from bedplate.config.diff import written
-    from bedplate.config.sources.files import File
-
     try:
         tree = File(path).load()
     except SourceFailed as error:

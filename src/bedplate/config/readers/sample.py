@@ -21,18 +21,18 @@ from bedplate.config.types import (
     Type,
 )
 
-__all__ = ["about", "as_ini", "as_toml", "in_order", "inside", "remarks"]
+__all__ = ["about", "in_order", "inside", "remarks", "sample_ini", "sample_toml"]
 
 _WIDTH: Final = 78
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def as_ini(schema: Schema) -> str:
+def sample_ini(schema: Schema) -> str:
     """Write the sample as oslo.config's INI dialect."""
     return _sample(schema, _ini_header, _ini_lines)
 
 
-def as_toml(schema: Schema) -> str:
+def sample_toml(schema: Schema) -> str:
     """Write the sample as TOML."""
     return _sample(schema, _toml_header, _toml_lines)
 

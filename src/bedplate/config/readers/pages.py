@@ -8,17 +8,17 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from bedplate.config.sample import about, in_order, remarks
+from bedplate.config.readers.sample import about, in_order, remarks
 from bedplate.config.schema import OptionSpec, Schema, SectionSpec
 
-__all__ = ["as_markdown", "as_rst", "code", "prose"]
+__all__ = ["code", "page_markdown", "page_rst", "prose"]
 
 _MARKUP: Final = re.compile(r"([\\`*_\[\]<>|#~!])")
 _RST_MARKUP: Final = re.compile(r"([\\`*|]|_(?=\W|$))")
 _TICKS: Final = re.compile(r"`+")
 
 
-def as_markdown(schema: Schema, title: str = "Configuration") -> str:
+def page_markdown(schema: Schema, title: str = "Configuration") -> str:
     """Write a heading a section and an option, the facts of each as a list."""
     lines = [f"# {prose(title)}", ""]
     for section in schema.sections.values():
@@ -33,7 +33,7 @@ def as_markdown(schema: Schema, title: str = "Configuration") -> str:
     return "\n".join(lines)
 
 
-def as_rst(schema: Schema, title: str = "Configuration") -> str:
+def page_rst(schema: Schema, title: str = "Configuration") -> str:
     """Write it for docutils or Sphinx; no directive beyond plain docutils is used."""
     lines = [*_heading(_rst(title), "="), ""]
     for section in schema.sections.values():

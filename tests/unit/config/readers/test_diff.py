@@ -7,14 +7,14 @@ from hypothesis import given
 from tests.unit.config.drawn import schemas
 
 from bedplate.config import Schema, Secret, Section, option, read_schema, write_schema
-from bedplate.config.diff import Difference, Facet, concerning, difference, written
-from bedplate.config.diff_text import as_data, as_markdown, as_text
 from bedplate.config.document import Document
 from bedplate.config.oslo import option_set
+from bedplate.config.readers.diff import Difference, Facet, concerning, difference, written
+from bedplate.config.readers.diff_text import difference_data, difference_markdown, difference_text
 from bedplate.config.schema_json import from_json
 
 CANARY = "hunter2"
-DATA = Path(__file__).parents[2] / "data" / "openstack"
+DATA = Path(__file__).parents[3] / "data" / "openstack"
 
 
 class Api(Section):
@@ -60,7 +60,7 @@ def test_two_releases_of_keystone_differ_as_they_are_known_to() -> None:
     assert sum(bool(each.announced) for each in known.gone) == 9
     facets = Counter(facet.what for _, facets in known.changed for facet in facets)
     assert facets == Counter(default=2, choices=1, deprecated=1)
-    data = as_data(known)
+    data = difference_data(known)
     assert {key: len(listed) for key, listed in data.items() if isinstance(listed, list)} == {
         "added": 18,
         "gone": 10,
@@ -98,7 +98,11 @@ def test_a_renamed_option_stands_only_under_renamed() -> None:
 
 def test_no_secret_is_told() -> None:
     """That the default of a secret changed is said, what it was is not."""
-    for text in (as_text(found()), as_markdown(found()), json.dumps(as_data(found()))):
+    for text in (
+        difference_text(found()),
+        difference_markdown(found()),
+        json.dumps(difference_data(found())),
+    ):
         assert CANARY not in text
         assert "****" in text
 
@@ -112,7 +116,7 @@ def test_a_default_that_a_file_withholds_is_not_called_changed() -> None:
 def test_a_schema_does_not_differ_from_itself(schema: Schema) -> None:
     """Nothing is found where there is nothing."""
     assert not difference(schema, schema)
-    assert as_text(difference(schema, schema)) == "Nothing changed.\n"
+    assert difference_text(difference(schema, schema)) == "Nothing changed.\n"
 
 
 @given(schemas(), schemas())
@@ -128,7 +132,7 @@ def test_every_difference_stands_in_one_list(old: Schema, new: Schema) -> None:
     now = [(each.now.section, each.now.name) for each in known.renamed]
     assert sorted({*gained, *now} - set(before)) == sorted(set(after) - set(before))
     assert not set(gained) & set(now)
-    assert all(text.endswith("\n") for text in (as_text(known), as_markdown(known)))
+    assert all(text.endswith("\n") for text in (difference_text(known), difference_markdown(known)))
 
 
 def test_only_what_concerns_a_file_is_left() -> None:
@@ -167,7 +171,7 @@ def test_sections_are_found_in_any_case_where_oslo_finds_them() -> None:
 
 def test_what_is_written_says_all_of_it() -> None:
     """Text and Markdown have a heading a list, and name what changed."""
-    assert as_text(found()) == (
+    assert difference_text(found()) == (
         "Added (1)\n"
         "  api.name (required)\n"
         "Gone (1)\n"
@@ -189,7 +193,7 @@ def test_what_is_written_says_all_of_it() -> None:
         "  api.password\n"
         "      default: **** -> ****\n"
     )
-    assert as_markdown(found()) == (
+    assert difference_markdown(found()) == (
         "## New options\n\n"
         "- `api.name` (required)\n\n"
         "## Options that are gone\n\n"
@@ -248,4 +252,4 @@ def test_facets_are_told_apart(
         for each in (old, new)
     )
     assert [facets for _, facets in difference(before, after).changed] == [(facet,)]
-    assert as_text(difference(before, after))
+    assert difference_text(difference(before, after))

@@ -1,31 +1,31 @@
 """The difference of two releases as text, as Markdown for release notes, and as data for JSON.
 
-Pure. Only what `bedplate.config.diff` tells is written, and that holds no secret.
+Pure. Only what `bedplate.config.readers.diff` tells is written, and that holds no secret.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from bedplate.config.diff import Difference, Facet, Gone, Renamed
-from bedplate.config.pages import code, prose
+from bedplate.config.readers.diff import Difference, Facet, Gone, Renamed
+from bedplate.config.readers.pages import code, prose
 from bedplate.config.schema import OptionSpec
 
-__all__ = ["as_data", "as_markdown", "as_text"]
+__all__ = ["difference_data", "difference_markdown", "difference_text"]
 
 _LINE: Final = 120
 
 
-def as_text(found: Difference) -> str:
+def difference_text(found: Difference) -> str:
     """Write it for a terminal: a heading a list, a line an option and one a change of it."""
     return "".join(f"{line}\n" for line in _text_lines(found)) if found else "Nothing changed.\n"
 
 
-def as_markdown(found: Difference) -> str:
+def difference_markdown(found: Difference) -> str:
     """Write it for release notes: a heading a list, an item an option."""
     return "\n".join(_markdown_lines(found)) + "\n" if found else "Nothing changed.\n"
 
 
-def as_data(found: Difference) -> dict[str, object]:
+def difference_data(found: Difference) -> dict[str, object]:
     """Return an object of the lists added, gone, renamed and changed, for JSON.
 
     Every item has section and option. What changed of one stands under its own key (default,

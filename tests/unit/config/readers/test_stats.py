@@ -5,9 +5,9 @@ from pathlib import Path
 
 from bedplate.config import Schema, read_schema
 from bedplate.config.oslo import option_set
-from bedplate.config.stats import Count, as_csv, as_svg, as_text, count
+from bedplate.config.readers.stats import Count, count, counts_csv, counts_svg, counts_text
 
-DATA = Path(__file__).parents[2] / "data" / "openstack"
+DATA = Path(__file__).parents[3] / "data" / "openstack"
 
 
 def keystones() -> list[Count]:
@@ -47,7 +47,7 @@ def test_what_only_its_program_knows_is_unchecked() -> None:
 
 def test_a_table_has_a_row_a_release() -> None:
     """Figures stand below their heads, to the right."""
-    assert as_text(keystones()) == (
+    assert counts_text(keystones()) == (
         "name    sections  options  required  mutable  deprecated  old names  secret  plain  "
         "unchecked\n"
         "21.0.1        33      209         0        0          11         10       2     86  "
@@ -60,7 +60,7 @@ def test_a_table_has_a_row_a_release() -> None:
 def test_csv_reads_back() -> None:
     """The file has a head, and every figure in its column, whatever a release is called."""
     counts = [keystones()[0]._replace(name='a, "b"'), keystones()[1]]
-    rows = list(csv.DictReader(io.StringIO(as_csv(counts))))
+    rows = list(csv.DictReader(io.StringIO(counts_csv(counts))))
     assert [row["name"] for row in rows] == ['a, "b"', "30.0.0"]
     assert [int(row["options"]) for row in rows] == [209, 217]
 
@@ -68,9 +68,9 @@ def test_csv_reads_back() -> None:
 def test_the_drawing_is_well_formed() -> None:
     """Each figure has a panel with a point a release; names of releases are escaped."""
     for counts in (keystones(), keystones()[:1], [keystones()[0]._replace(name="<a>\x00&")] * 3):
-        root = ET.fromstring(as_svg(counts))  # noqa: S314 - our own text
+        root = ET.fromstring(counts_svg(counts))  # noqa: S314 - our own text
         circles = root.findall(".//{http://www.w3.org/2000/svg}circle")
         assert len(circles) == 7 * len(counts)
-    drawn = as_svg(keystones())
+    drawn = counts_svg(keystones())
     assert "<title>21.0.1: 209</title>" in drawn
     assert "<title>30.0.0: 217</title>" in drawn

@@ -7,7 +7,7 @@ where both are known and never shown.
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from bedplate.config.sample import inside
+from bedplate.config.readers.sample import inside
 from bedplate.config.schema import DEFAULT, OSLO, OptionSpec, Schema, Unresolved, Withheld, key_of
 from bedplate.config.tree import Tree
 from bedplate.config.types import Choice, Dict, Integer, List, Multi, SecretType, String, Type

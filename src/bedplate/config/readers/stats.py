@@ -6,11 +6,11 @@ Pure.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from bedplate.config.sample import inside
+from bedplate.config.readers.sample import inside
 from bedplate.config.schema import Schema
 from bedplate.config.types import String
 
-__all__ = ["Count", "as_csv", "as_svg", "as_text", "count"]
+__all__ = ["Count", "count", "counts_csv", "counts_svg", "counts_text"]
 
 _WIDE, _HIGH, _MARGIN, _COLUMNS = 300, 150, 40, 2
 _DRAWN: Final = ("options", "mutable", "deprecated", "old_names", "secret", "plain", "unchecked")
@@ -52,7 +52,7 @@ def count(name: str, schema: Schema) -> Count:
     )
 
 
-def as_text(counts: Sequence[Count]) -> str:
+def counts_text(counts: Sequence[Count]) -> str:
     """Write a table, a row a release."""
     heads = [field.replace("_", " ") for field in Count._fields]
     rows = [heads, *([str(cell) for cell in each] for each in counts)]
@@ -64,7 +64,7 @@ def as_text(counts: Sequence[Count]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def as_csv(counts: Sequence[Count]) -> str:
+def counts_csv(counts: Sequence[Count]) -> str:
     """Write comma-separated values with a head, as RFC 4180 has it but for plain line feeds."""
     import csv
     import io
@@ -76,7 +76,7 @@ def as_csv(counts: Sequence[Count]) -> str:
     return out.getvalue()
 
 
-def as_svg(counts: Sequence[Count]) -> str:
+def counts_svg(counts: Sequence[Count]) -> str:
     """Draw each figure over the releases, in the order given, on a scale of its own from zero."""
     rows = -(-len(_DRAWN) // _COLUMNS)
     wide, high = _WIDE * _COLUMNS, _HIGH * rows

@@ -20,16 +20,16 @@ from bedplate.config import (
     Section,
     Url,
     option,
-    pages,
     read_schema,
-    sample,
 )
 from bedplate.config.document import Document
 from bedplate.config.oslo import option_set
+from bedplate.config.readers import page_markdown, page_rst, sample_ini, sample_toml
+from bedplate.config.readers.pages import code
 from bedplate.config.sources.toml import parse
 
 CANARY = "hunter2"
-DATA = Path(__file__).parents[2] / "data" / "openstack"
+DATA = Path(__file__).parents[3] / "data" / "openstack"
 
 
 class Common(Section, name="DEFAULT"):
@@ -72,14 +72,14 @@ class Keys(Section, optional=True):
 
 SCHEMA = Schema.of([Common, Pool, Keys])
 WRITERS: tuple[Callable[[Schema], str], ...] = (
-    sample.as_ini,
-    sample.as_toml,
-    pages.as_markdown,
-    pages.as_rst,
+    sample_ini,
+    sample_toml,
+    page_markdown,
+    page_rst,
 )
 
 
-@pytest.mark.parametrize(("write", "name"), [(sample.as_ini, "a.conf"), (sample.as_toml, "a.toml")])
+@pytest.mark.parametrize(("write", "name"), [(sample_ini, "a.conf"), (sample_toml, "a.toml")])
 def test_a_sample_sets_nothing(write: Callable[[Schema], str], name: str, tmp_path: Path) -> None:
     """As it stands, a sample is a file of sections without options."""
     (tmp_path / name).write_text(write(SCHEMA))
@@ -91,7 +91,7 @@ def test_a_sample_sets_nothing(write: Callable[[Schema], str], name: str, tmp_pa
     assert config.get(Keys) is None
 
 
-@pytest.mark.parametrize(("write", "name"), [(sample.as_ini, "a.conf"), (sample.as_toml, "a.toml")])
+@pytest.mark.parametrize(("write", "name"), [(sample_ini, "a.conf"), (sample_toml, "a.toml")])
 def test_an_uncommented_sample_sets_the_defaults(
     write: Callable[[Schema], str], name: str, tmp_path: Path
 ) -> None:
@@ -113,11 +113,11 @@ def test_the_sample_of_a_released_service_has_all_its_options() -> None:
     """Each of nova's 1137 options stands in its section once, commented out, in both formats."""
     schema = read_schema(DATA / "nova.json")
     wanted = sorted((spec.section, spec.name) for spec in schema)
-    bare = re.sub(r"(?m)^#(?=[^ \n])", "", sample.as_ini(schema)).encode()
+    bare = re.sub(r"(?m)^#(?=[^ \n])", "", sample_ini(schema)).encode()
     tree = Document.parse(bare, "nova.conf").tree()
     assert not tree.findings
     assert sorted((section, option) for section, option, _ in tree) == wanted
-    bare = re.sub(r"(?m)^#(?=[^ \n])", "", sample.as_toml(schema)).encode()
+    bare = re.sub(r"(?m)^#(?=[^ \n])", "", sample_toml(schema)).encode()
     toml = parse(bare, "nova.toml")
     assert not toml.findings
     assert sorted((section, option) for section, option, _ in toml) == wanted
@@ -135,10 +135,10 @@ def test_no_secret_is_written(write: Callable[[Schema], str]) -> None:
 @given(schemas())
 def test_whatever_a_schema_holds_it_stays_a_comment(schema: Schema) -> None:
     """No text of a schema, wherever it comes from, gets out of its comment and sets something."""
-    tree = Document.parse(sample.as_ini(schema).encode(), "a.conf").tree()
+    tree = Document.parse(sample_ini(schema).encode(), "a.conf").tree()
     assert not list(tree)
     assert not any(finding.severity == "error" for finding in tree.findings)
-    values = tomllib.loads(sample.as_toml(schema))
+    values = tomllib.loads(sample_toml(schema))
     assert not any(values.values())
     for write in WRITERS:
         assert write(schema).endswith("\n")
@@ -146,7 +146,7 @@ def test_whatever_a_schema_holds_it_stays_a_comment(schema: Schema) -> None:
 
 def test_an_option_is_explained_above_its_line() -> None:
     """Help, type, old names, what a reload does and farewell stand there, advanced ones last."""
-    text = sample.as_ini(SCHEMA)
+    text = sample_ini(SCHEMA)
     assert text.startswith(
         "[DEFAULT]\n"
         "# What everybody has.\n"
@@ -183,7 +183,7 @@ def test_a_set_of_a_service_says_its_own() -> None:
             {"name": "place", "type": "string value", "default": "$size/x"},
         ],
     }
-    text = sample.as_ini(option_set({"options": {"store": about}}, "x"))
+    text = sample_ini(option_set({"options": {"store": about}}, "x"))
     assert "# Sections of this shape are those that enabled names.\n" in text
     assert "# It counts only where kind is fast.\n#size = 1\n" in text
     assert "# 'fast': Soon.\n#kind =\n" in text
@@ -198,7 +198,7 @@ def test_pages_escape_what_others_wrote() -> None:
 
         tick: str = option(default="a`b", help="See `x_`, |y| and [z](http://w).")
 
-    markdown = pages.as_markdown(Schema.of([Odd]), "An *odd* page")
+    markdown = page_markdown(Schema.of([Odd]), "An *odd* page")
     assert markdown == (
         "# An \\*odd\\* page\n\n"
         "## \\[odd\\]\n\n"
@@ -207,7 +207,7 @@ def test_pages_escape_what_others_wrote() -> None:
         "See \\`x\\_\\`, \\|y\\| and \\[z\\](http://w).\n\n"
         "- Default: ``a`b``.\n"
     )
-    rst = pages.as_rst(Schema.of([Odd]))
+    rst = page_rst(Schema.of([Odd]))
     assert rst == (
         "Configuration\n=============\n\n"
         "[odd]\n-----\n\n"
@@ -224,4 +224,4 @@ def test_pages_escape_what_others_wrote() -> None:
 )
 def test_code_spans_hold_anything(text: str, span: str) -> None:
     """A fence is longer than any run of its sign inside."""
-    assert pages.code(text) == span
+    assert code(text) == span
