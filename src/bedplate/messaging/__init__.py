@@ -4,6 +4,8 @@ RPC and notifications stand on it in rooms of their own: `bedplate.messaging.rpc
 `bedplate.messaging.notify`.
 """
 
+from bedplate.messaging.consumer import Consumer as Consumer
+from bedplate.messaging.delivery import Delivery as Delivery
 from bedplate.messaging.inbox import Inbox as Inbox
 from bedplate.messaging.inbox import InboxListener as InboxListener
 from bedplate.messaging.intake import Ack as Ack
@@ -12,8 +14,6 @@ from bedplate.messaging.intake import Verdict as Verdict
 from bedplate.messaging.lookup import find_driver as find_driver
 from bedplate.messaging.observe import Observer as Observer
 from bedplate.messaging.recovery import RecoveryPolicy as RecoveryPolicy
-from bedplate.messaging.subscription import Consumer as Consumer
-from bedplate.messaging.subscription import Delivery as Delivery
 from bedplate.messaging.subscription import Subscription as Subscription
 from bedplate.messaging.transport import Transport as Transport
 from bedplate.messaging.transport import TransportPolicy as TransportPolicy

@@ -15,10 +15,10 @@ from typing import Protocol, final
 from bedplate._floor.backoff import Backoff
 from bedplate.clock import Deadline
 from bedplate.errors import DeadlineExceeded, LinkLost, TransportClosed, TransportError, Unsupported
+from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.driver import Inlet, Link
 from bedplate.messaging.line import Line
 from bedplate.messaging.observe import Observers, Received
-from bedplate.messaging.subscription import Delivery
 from bedplate.messaging.types import Address, Arrival, Bounce, InletLost, Outbound, Source
 
 __all__ = ["Inbox", "InboxListener", "PrivateDesk"]

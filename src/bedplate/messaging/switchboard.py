@@ -30,13 +30,13 @@ from bedplate.errors import (
     TransportError,
     WrongLoop,
 )
+from bedplate.messaging.consumer import Consumer
 from bedplate.messaging.driver import Link
 from bedplate.messaging.inbox import PrivateDesk
 from bedplate.messaging.intake import limits
 from bedplate.messaging.line import Line, Route
 from bedplate.messaging.observe import Closed, Observer, Observers, Opened, Sent
 from bedplate.messaging.outbox import Held, Outbox
-from bedplate.messaging.subscription import Consumer
 from bedplate.messaging.types import (
     Address,
     Bounce,

@@ -20,21 +20,18 @@ from bedplate.errors import (
     LinkLost,
     TransportClosed,
 )
+from bedplate.messaging.consumer import Consumer, ConsumerStatistics, Ended
+from bedplate.messaging.delivery import Dropped, Receive
 from bedplate.messaging.driver import Driver, Link, Maturity
 from bedplate.messaging.inbox import Inbox, InboxListener
+from bedplate.messaging.inflow import Demand
 from bedplate.messaging.intake import Ack, IntakePolicy
 from bedplate.messaging.line import LineStatistics, Route
 from bedplate.messaging.lookup import check_driver, find_driver, options_for
 from bedplate.messaging.observe import Observer
 from bedplate.messaging.outbox import Held
 from bedplate.messaging.recovery import RecoveryPolicy
-from bedplate.messaging.subscription import (
-    Consumer,
-    ConsumerStatistics,
-    Ended,
-    Receive,
-    Subscription,
-)
+from bedplate.messaging.subscription import Subscription
 from bedplate.messaging.switchboard import Switchboard
 from bedplate.messaging.types import (
     Address,
@@ -374,9 +371,10 @@ class Transport:
         chosen = replace(policy or self._policy.intake, ack=ack or Ack.DONE)
 
         async def consume(receive: Receive, ended: Ended) -> Consumer:
-            return await self._take(
-                board, source, receive, credit, chosen, ended, self_granting=True
+            demand = Demand(
+                source=source, receive=receive, credit=credit, policy=chosen, self_granting=True
             )
+            return await self._take(board, demand, ended, 60.0)
 
         return Subscription(consume)
 
@@ -386,21 +384,29 @@ class Transport:
         receive: Receive,
         *,
         credit: int,
+        dropped: Dropped | None = None,
         ended: Ended | None = None,
         policy: IntakePolicy | None = None,
         timeout: float = 60.0,
     ) -> Consumer:
         """Receive in batches, by callback: no iterator, no task a message.
 
-        ``receive(deliveries)`` gives the credit back by ``consumer.grant(n)`` when it is done with
-        them. ``ended`` hears once if the source cannot be restored. Before executing one, ask
-        ``delivery.start()``. The source is taken within ``timeout`` seconds. Raises
+        ``receive(deliveries)`` gives the credit back by ``delivery.release()`` of each, or
+        ``consumer.grant(n)`` of several, when it is done with them; before executing one, it asks
+        ``delivery.start()``. ``dropped(delivery, verdict)`` hears of what is settled without being
+        handed over, ``ended`` once if the source cannot be restored. Nothing is delivered before
+        this has returned. The source is taken within ``timeout`` seconds. Raises
         `DeadlineExceeded`, `AccessRefused`, `TopologyMismatch`, `Unsupported`.
         """
         board = self._entered()
-        return await self._take(
-            board, source, receive, credit, policy or self._policy.intake, ended, timeout=timeout
+        demand = Demand(
+            source=source,
+            receive=receive,
+            credit=credit,
+            policy=policy or self._policy.intake,
+            dropped=dropped,
         )
+        return await self._take(board, demand, ended, timeout)
 
     async def inbox(self, listener: InboxListener) -> Inbox:
         """Open a private address for request and reply; await its ``ready`` before each use."""
@@ -485,29 +491,12 @@ class Transport:
             ) from board.talk.trouble
 
     async def _take(
-        self,
-        board: Switchboard,
-        source: Source,
-        receive: Receive,
-        credit: int,
-        policy: IntakePolicy,
-        ended: Ended | None,
-        *,
-        timeout: float = 60.0,
-        self_granting: bool = False,
+        self, board: Switchboard, demand: Demand, ended: Ended | None, timeout: float
     ) -> Consumer:
         board.check()
+        source = demand.source
         line = board.line_for(source)
-        consumer = Consumer(
-            board,
-            line,
-            source,
-            receive,
-            credit=credit,
-            policy=policy,
-            ended=ended,
-            self_granting=self_granting,
-        )
+        consumer = Consumer(board, line, demand, ended=ended, left=board.left)
         board.consumers[id(consumer)] = consumer
         try:
             with board.route.wheel.limit(timeout):

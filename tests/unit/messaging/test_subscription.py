@@ -433,6 +433,29 @@ async def test_a_consumer_brings_batches_and_waits_for_credit() -> None:
         assert s.waiting() == 6
 
 
+async def test_a_delivery_gives_its_credit_back_once() -> None:
+    """Releasing one makes room for one, however often it is said, also after its link died."""
+    async with scene() as s:
+        await s.publish(*(b"%d" % number for number in range(6)))
+        got: list[Delivery] = []
+        consumer = await s.transport.consume(Source(ORDERS), got.extend, credit=2)
+        await asyncio.sleep(1)
+        for each in (got[0], got[0]):
+            each.settle(Settle(Settlement.ACK))
+            each.release()
+        await asyncio.sleep(1)
+        assert [each.body for each in got] == [b"0", b"1", b"2"]
+        assert consumer.statistics().in_use == 2
+        s.faults.cut()
+        await asyncio.sleep(1)
+        assert len(got) == 3, "what is in hand still uses its credit on the next link"
+        for each in tuple(got):
+            each.release()
+        await asyncio.sleep(1)
+        assert [each.body for each in got[3:]] == [b"1", b"2"]
+        assert consumer.statistics().in_use == 2
+
+
 async def test_starting_judges_once_more() -> None:
     """What expired while it waited, ran already, or came over a dead link does not start."""
     async with scene() as s:
@@ -458,9 +481,13 @@ async def test_who_asks_hears_of_what_was_dropped_unseen() -> None:
         dropped: list[tuple[bytes, Verdict, bool]] = []
         got: list[Delivery] = []
         s.faults.arriving.delay(5.0, nth=1)
-        consumer = await s.transport.consume(Source(ORDERS), got.extend, credit=10)
-        consumer.dropped = lambda delivery, verdict: dropped.append(
-            (delivery.body, verdict, delivery.settled)
+        await s.transport.consume(
+            Source(ORDERS),
+            got.extend,
+            credit=10,
+            dropped=lambda delivery, verdict: dropped.append(
+                (delivery.body, verdict, delivery.settled)
+            ),
         )
         await s.publish(b"late", ttl=2.0)
         await s.publish(b"twice", b"twice", id="same")

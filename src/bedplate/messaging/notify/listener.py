@@ -21,10 +21,11 @@ from msgspec import Struct
 
 from bedplate._floor.backoff import Backoff
 from bedplate.errors import MalformedMessage, TransportClosed
+from bedplate.messaging.consumer import Consumer
 from bedplate.messaging.crew import Crew
+from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.intake import Ack, IntakePolicy, Verdict
 from bedplate.messaging.notify.notification import PRIORITIES, Filter, Notification, address_of
-from bedplate.messaging.subscription import Consumer, Delivery
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Address, Settle, Settlement, Source, Start
 from bedplate.messaging.wire import native

@@ -22,13 +22,13 @@ from bedplate.errors import (
     TransportError,
 )
 from bedplate.messaging.calls import Action, Call, Calls, End, Ended, LookAt, Resend
+from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.inbox import Inbox
 from bedplate.messaging.rpc.context import CURRENT
 from bedplate.messaging.rpc.crossing import Crossing
 from bedplate.messaging.rpc.endings import Asked, bounce_error, deadline_error, end_error
 from bedplate.messaging.rpc.faults import Errors, error_of
 from bedplate.messaging.rpc.options import Options
-from bedplate.messaging.subscription import Delivery
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import (
     Address,

@@ -21,14 +21,15 @@ from bedplate.errors import (
     RequestExpired,
     TransportClosed,
 )
+from bedplate.messaging.consumer import Consumer
 from bedplate.messaging.crew import Crew
+from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.intake import TTL_HEADER, Ack, IntakePolicy, Verdict
 from bedplate.messaging.rpc.answers import Answers, Heart
 from bedplate.messaging.rpc.context import CURRENT, Context
 from bedplate.messaging.rpc.dispatch import Handler, Routes
 from bedplate.messaging.rpc.faults import fault_of
 from bedplate.messaging.rpc.terms import COUNTED, ServerOptions, ServerStatistics
-from bedplate.messaging.subscription import Consumer, Delivery
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Address, Settle, Settlement, Source
 from bedplate.messaging.wheel import Timer
@@ -203,9 +204,9 @@ class Server:
             Source(address),
             hand_over,
             credit=self.options.credit,
+            dropped=self._dropped,
             policy=IntakePolicy(ack=self.options.ack),
         )
-        consumer.dropped = self._dropped
         self._consumers.append(consumer)
         receive = partial(self._arrived, consumer)
         if early:

@@ -1,0 +1,164 @@
+"""One received message in the hands of its receiver, to be settled once.
+
+Carries what arrived and passes every decision on to whom it came through. Knows no broker.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, final
+
+from bedplate.messaging.intake import Verdict
+from bedplate.messaging.types import Address, Arrival, Headers, Settle, Settlement
+
+__all__ = ["Delivery", "Dropped", "Keeper", "Receive"]
+
+_ACK = Settle(Settlement.ACK)
+_REJECT = Settle(Settlement.REJECT)
+_EXTEND = Settle(Settlement.EXTEND)
+_NOW = Settle(Settlement.RETRY)
+
+Receive = Callable[[list["Delivery"]], object]
+"""Called on the loop with what one read brought, in order; must neither block nor raise."""
+Dropped = Callable[["Delivery", Verdict], object]
+"""Called on the loop with a settled message and why it was not handed over: it expired, was
+done before, or was tried too often."""
+
+
+class Keeper(Protocol):
+    """Whom a delivery came through, and who therefore settles it. ``tag`` is the broker's."""
+
+    def settle(self, delivery: "Delivery", tag: int, how: Settle, *, backoff: bool) -> bool:
+        """Decide about it; see `Delivery.settle`."""
+        ...
+
+    def start(self, delivery: "Delivery", tag: int) -> Verdict:
+        """Judge it; see `Delivery.start`."""
+        ...
+
+    def release(self) -> None:
+        """Take the credit of one delivery back."""
+        ...
+
+
+@final
+class Delivery:
+    """One received message, to be settled once.
+
+    ``attempts`` is how often it was delivered, this time included (at least: where the broker does
+    not count, we can only count what we saw). ``deadline`` is in monotonic seconds of the
+    transport's clock (None: never expires);
+    ``settled`` is true from the start where the subscription does not acknowledge. Settling again,
+    or after the link died (the broker delivers again by itself), has no effect and returns False.
+    Use it on the transport's loop.
+    """
+
+    __slots__ = ("_arrival", "_held", "_keeper", "attempts", "deadline", "settled")
+
+    def __init__(
+        self,
+        arrival: Arrival,
+        deadline: float | None = None,
+        *,
+        keeper: Keeper | None = None,
+        settled: bool = True,
+        attempts: int = 1,
+    ) -> None:
+        self._arrival = arrival
+        self._keeper = keeper
+        self._held = keeper is not None
+        self.attempts = attempts
+        self.deadline = deadline
+        self.settled = settled
+
+    @property
+    def body(self) -> bytes:
+        """The bytes that were sent."""
+        return self._arrival.body
+
+    @property
+    def headers(self) -> Headers:
+        """The headers, decoded when first looked at."""
+        return self._arrival.headers
+
+    @property
+    def content_type(self) -> str:
+        """What the sender said the body is."""
+        return self._arrival.content_type
+
+    @property
+    def id(self) -> str:
+        """The message's id, empty where the sender gave none."""
+        return self._arrival.id
+
+    @property
+    def kind(self) -> str:
+        """What the application calls this sort of message."""
+        return self._arrival.kind
+
+    @property
+    def correlation_id(self) -> str:
+        """The id of what this message answers."""
+        return self._arrival.correlation_id
+
+    @property
+    def reply_to(self) -> Address | None:
+        """Where the sender waits for an answer."""
+        return self._arrival.reply_to
+
+    @property
+    def key(self) -> str | None:
+        """The key messages are ordered by."""
+        return self._arrival.key
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether it may have been delivered before, to anybody."""
+        return self._arrival.redelivered
+
+    async def ack(self) -> bool:
+        """Say that it is done. Returns whether that took effect."""
+        return self.settle(_ACK)
+
+    async def retry(self, delay: float | None = None) -> bool:
+        """Ask for it again after ``delay`` seconds; None waits as the subscription's policy says.
+
+        After the policy's last attempt it is rejected instead.
+        """
+        return self.settle(
+            _NOW if delay is None else Settle(Settlement.RETRY, delay), delay is None
+        )
+
+    async def reject(self) -> bool:
+        """Say that it cannot be used and must not come again."""
+        return self.settle(_REJECT)
+
+    async def extend(self) -> bool:
+        """Ask the broker for more time. Raises `Unsupported` where it keeps none."""
+        return self.settle(_EXTEND)
+
+    def settle(self, how: Settle, backoff: bool = False) -> bool:  # noqa: FBT001, FBT002 - internal twin of retry()
+        """Do the same without await; ``backoff`` lets the policy choose a RETRY's delay."""
+        if self._keeper is None:
+            return False
+        return self._keeper.settle(self, self._arrival.tag, how, backoff=backoff)
+
+    def start(self) -> Verdict:
+        """Judge once more, right before executing it: only on RUN may it run.
+
+        Anything else has been settled. With `Ack.START` this acknowledges it.
+        """
+        if self._keeper is None:
+            return Verdict.RUN
+        return self._keeper.start(self, self._arrival.tag)
+
+    def release(self) -> None:
+        """Give its credit back: it is off the receiver's hands. Idempotent.
+
+        For the callback form; to an iterator's deliveries it happens as they are settled.
+        """
+        if self._held and self._keeper is not None:
+            self._held = False
+            self._keeper.release()
+
+    def __repr__(self) -> str:
+        state = "settled" if self.settled else "unsettled"
+        return f"<Delivery {self.id or '(no id)'}, {len(self.body)} bytes, {state}>"

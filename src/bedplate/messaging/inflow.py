@@ -1,0 +1,287 @@
+"""What comes through one inlet: judged, handed over, settled, for as long as the inlet lives.
+
+`intake` decides, over all inlets of a consumer; this file acts on one of them. Opens and closes
+nothing.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol, final
+
+from msgspec import Struct
+
+from bedplate.errors import Unsupported
+from bedplate.messaging.delivery import Delivery, Dropped, Receive
+from bedplate.messaging.driver import Inlet
+from bedplate.messaging.intake import Intake, IntakePolicy, Settling, Verdict
+from bedplate.messaging.observe import Observers, Received
+from bedplate.messaging.types import (
+    Arrival,
+    Capabilities,
+    InletLost,
+    Settle,
+    Settlement,
+    Source,
+    Support,
+)
+
+__all__ = ["Demand", "Inflow", "Stage"]
+
+_NOW = Settle(Settlement.RETRY)
+
+
+class Stage(Protocol):
+    """What receiving needs of its transport."""
+
+    observers: Observers
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        ...
+
+    def after(self, seconds: float, callback: Callable[[], object]) -> object:
+        """Call back later."""
+        ...
+
+    def here(self) -> None:
+        """Refuse another loop or process."""
+        ...
+
+
+class Demand(Struct, frozen=True, kw_only=True):
+    """What is to be received, and by whom. ``self_granting``: settling gives the credit back."""
+
+    source: Source
+    receive: Receive
+    credit: int
+    policy: IntakePolicy
+    dropped: Dropped | None = None
+    self_granting: bool = False
+
+
+@final
+class Inflow:
+    """The sink of one inlet, and the keeper of the deliveries that came through it.
+
+    ``grant`` takes credit back for the consumer, whose next inlet it may serve. ``over`` tells why
+    the inlet ended. What is decided about its deliveries after `end` reaches no broker.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_demand",
+        "_driver",
+        "_early",
+        "_grant",
+        "_intake",
+        "_live",
+        "_offers",
+        "_stage",
+        "inlet",
+        "over",
+    )
+
+    def __init__(
+        self,
+        stage: Stage,
+        demand: Demand,
+        intake: Intake,
+        *,
+        driver: str,
+        offers: Capabilities,
+        grant: Callable[[int], None],
+    ) -> None:
+        self._stage, self._demand, self._intake = stage, demand, intake
+        self._driver, self._offers, self._grant = driver, offers, grant
+        self._live, self._begun = True, False
+        self._early: list[Arrival] = []
+        self.inlet: Inlet | None = None
+        self.over: asyncio.Future[InletLost] = asyncio.get_running_loop().create_future()
+
+    def begin(self) -> None:
+        """Hand over what came, and from now on what comes."""
+        self._begun = True
+        early, self._early = self._early, []
+        if early and not self.over.done():
+            self._judge(early)
+
+    def end(self) -> None:
+        """Forget what is unsettled: it will come again, through another inlet. Idempotent."""
+        self.over.cancel()
+        if self._live:
+            self._live = False
+            self._intake.closed()
+
+    @property
+    def live(self) -> bool:
+        """Whether the inlet is open."""
+        return self._live and self.inlet is not None
+
+    def grant_due(self) -> None:
+        """Grant the broker what credit is free, when it is worth a word."""
+        if self._live and self.inlet is not None:
+            due = self._intake.grant_due()
+            if due:
+                self.inlet.grant(due)
+
+    # --- what the driver calls ------------------------------------------------------------------
+
+    def arrived(self, batch: Sequence[Arrival]) -> None:
+        """Take deliveries; they may outrun the answer to take()."""
+        if self.over.done():
+            return
+        if self._begun:
+            self._judge(batch)
+        else:
+            self._early.extend(batch)
+
+    def revoked(self, lanes: frozenset[int]) -> None:
+        """Forget the deliveries of lanes that others have now."""
+        self._intake.revoke(lanes)
+
+    def ended(self, why: InletLost) -> None:
+        """Hear that the inlet is over."""
+        if not self.over.done():
+            self.over.set_result(why)
+            self.end()
+
+    # --- what deliveries call -------------------------------------------------------------------
+
+    def settle(self, delivery: Delivery, tag: int, how: Settle, *, backoff: bool) -> bool:
+        """Decide about a delivery once; return whether the broker is told of it."""
+        self._stage.here()
+        if delivery.settled:
+            return False
+        self._require(how.how)
+        extending = how.how is Settlement.EXTEND
+        if not extending:
+            delivery.settled = True
+        now = self._stage.now()
+        told: tuple[Settling, ...] = ()
+        if self._live:
+            chance = random.random() if backoff else 1.0  # noqa: S311 - jitter
+            told = self._intake.settle(tag, how, now, chance=chance, delay=backoff)
+            self._tell(told)
+        elif how.how is Settlement.ACK:
+            self._intake.done(delivery.id, now)
+        if self._demand.self_granting and not extending:
+            delivery.release()
+        return bool(told)
+
+    def start(self, delivery: Delivery, tag: int) -> Verdict:
+        """Judge a delivery once more, right before it is executed."""
+        self._stage.here()
+        now = self._stage.now()
+        if not self._demand.source.ack:
+            verdict = Verdict.EXPIRED if self._intake.late(delivery.deadline, now) else Verdict.RUN
+        elif delivery.settled or not self._live:
+            verdict = Verdict.GONE
+        else:
+            ruling = self._intake.start(tag, now)
+            verdict = ruling.verdict
+            if ruling.settle or verdict is not Verdict.RUN:
+                delivery.settled = True
+            self._tell(ruling.settle)
+        if self._demand.self_granting and (delivery.settled or verdict is not Verdict.RUN):
+            delivery.release()
+        return verdict
+
+    def release(self) -> None:
+        """Take the credit of one delivery back."""
+        self._grant(1)
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _judge(self, batch: Sequence[Arrival]) -> None:
+        now, wall = self._stage.now(), self._stage.wall()
+        intake, settled = self._intake, not self._demand.source.ack
+        ready: list[Delivery] = []
+        for arrival in batch:
+            ruling = intake.arrive(arrival, now, wall)
+            if ruling.verdict is Verdict.RUN:
+                ready.append(
+                    Delivery(
+                        arrival,
+                        ruling.deadline,
+                        keeper=self,
+                        settled=settled,
+                        attempts=ruling.attempts,
+                    )
+                )
+            else:
+                self._tell(ruling.settle)
+                if self._demand.dropped is not None:
+                    unseen = Delivery(arrival, ruling.deadline, attempts=ruling.attempts)
+                    self._report(self._demand.dropped, unseen, ruling.verdict)
+            if self._stage.observers:
+                self._observe(arrival, ruling.verdict)
+        self.grant_due()
+        if ready:
+            self._hand_over(ready)
+
+    def _report(self, dropped: Dropped, delivery: Delivery, verdict: Verdict) -> None:
+        try:
+            dropped(delivery, verdict)
+        except Exception as error:  # noqa: BLE001 - reported; what was decided stays
+            address = self._demand.source.address
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"who hears of drops at {address} raised", "exception": error}
+            )
+
+    def _hand_over(self, ready: list[Delivery]) -> None:
+        try:
+            self._demand.receive(ready)
+        except Exception as error:  # noqa: BLE001 - reported; the messages go back
+            source = self._demand.source
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"the receiver of {source.address} raised", "exception": error}
+            )
+            for delivery in ready:
+                if not delivery.settled or not source.ack:
+                    delivery.settle(_NOW, backoff=True)
+                    delivery.release()
+
+    def _require(self, how: Settlement) -> None:
+        if how is Settlement.ACK:
+            return
+        offered = {
+            Settlement.RETRY: self._offers.retry,
+            Settlement.REJECT: self._offers.reject,
+            Settlement.EXTEND: self._offers.extend,
+        }[how]
+        if offered is Support.NO:
+            raise Unsupported(driver=self._driver, what=how.value)
+
+    def _tell(self, settlings: tuple[Settling, ...]) -> None:
+        if not self._live or self.inlet is None:
+            return
+        for tag, how in settlings:
+            delayed = how.how is Settlement.RETRY and how.delay > 0
+            if delayed and self._offers.delay is not Support.NATIVE:
+                # The broker cannot wait, so we do, holding the delivery unsettled towards it.
+                self._stage.after(how.delay, partial(self._tell_late, tag))
+            else:
+                self.inlet.settle(tag, how)
+
+    def _tell_late(self, tag: int) -> None:
+        if self._live and self.inlet is not None:
+            self.inlet.settle(tag, _NOW)
+
+    def _observe(self, arrival: Arrival, verdict: Verdict) -> None:
+        self._stage.observers.received(
+            Received(
+                self._demand.source.address,
+                arrival.id,
+                arrival.kind,
+                len(arrival.body),
+                arrival.headers,
+                arrival.redelivered,
+                verdict.value,
+            )
+        )
