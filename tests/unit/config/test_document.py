@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bedplate.config.document import Document, Entry, decode
 from bedplate.errors import Finding
 
-DATA = Path(__file__).parents[2] / "data" / "config"
+DATA = Path(__file__).parents[2] / "data" / "openstack"
 
 
 def parse(text: str) -> Document:
