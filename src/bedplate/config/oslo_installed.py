@@ -131,6 +131,8 @@ def _entry(option: object, group: str, namespace: str) -> dict[str, object]:
     entry["deprecated_opts"] = [
         {"group": old.group or group, "name": old.name or entry["dest"]}
         for old in entry.get("deprecated_opts") or ()  # type: ignore[attr-defined]  # of whatever kind
+        if "-"
+        not in (old.name or "")  # files are looked up by underscores: such a name never works
     ]
     return entry
 

@@ -1,11 +1,14 @@
+import importlib
 import json
+import sys
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from bedplate.config.option import REQUIRED
-from bedplate.config.oslo import option_set, read_option_set
+from bedplate.config.oslo import installed_option_set, option_set, read_option_set
 from bedplate.config.schema import OSLO, OptionSpec, Schema, Unresolved
 from bedplate.config.types import (
     Choice,
@@ -277,3 +280,125 @@ def test_a_set_that_multiplies_itself_is_refused() -> None:
     pytest.importorskip("yaml")
     with pytest.raises(NotASchema, match="more than 50000 options"):
         read_option_set(f"options:\n  g: &g\n   opts:\n{opts}\n{groups}\n", "bomb.yaml")
+
+
+class Kind:
+    """What oslo.config's types say of themselves."""
+
+    def __init__(self, type_name: str, **facts: object) -> None:
+        self.type_name = type_name
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+
+class Opt:
+    """What oslo.config's options hold; some libraries have a lesser kind of their own."""
+
+    multi = False
+
+    def __init__(self, name: str, type_: object = str, **facts: object) -> None:
+        self.name, self.type, self._private = name, type_, object()
+        for fact, value in facts.items():
+            setattr(self, fact, value)
+
+
+class Old(NamedTuple):
+    name: str | None
+    group: str | None
+
+
+class Group(NamedTuple):
+    name: str
+    help: str = ""
+    dynamic_group_owner: str = ""
+    driver_option: str = ""
+
+
+PORTS = Kind("port value", min=0, max=65535)
+LEVELS = Kind("string value", choices={"low": "Little.", "high": None})
+SHARED = Opt("shared")
+
+
+def list_options() -> object:
+    old = [Old("old_port", None), Old("old-port", None), Old(None, "elsewhere")]
+    return [
+        (None, [Opt("my-port", PORTS, default=80, deprecated_opts=old, secret=True), SHARED]),
+        (Group("Store", "Where.", "DEFAULT.stores", "kind"), [Opt("kind", LEVELS)]),
+        ("Store", [SHARED, SHARED]),
+        ("odd", [Opt("count", int), Opt("moon", object())]),
+    ]
+
+
+def list_drivers() -> object:
+    return {"fast": [Opt("block-size", int)]}
+
+
+def set_defaults() -> None:
+    SHARED.default = "changed"  # type: ignore[attr-defined]  # as the real ones do
+
+
+def fails() -> object:
+    raise RuntimeError("no database")
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a package that offers options, as far as entry points go."""
+    info = tmp_path / "fake-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fake\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[oslo.config.opts]\n"
+        "fake = fake_options:list_options\nfails = fake_options:fails\n"
+        "missing = fake_options:nothing\nconstant = fake_options:LEVELS\n"
+        "empty = fake_options:set_defaults\n"
+        "[oslo.config.opts.defaults]\nfake = fake_options:set_defaults\n"
+        "[oslo.config.opts.kind]\nfake = fake_options:list_drivers\n"
+    )
+    monkeypatch.setitem(sys.modules, "fake_options", sys.modules[__name__])
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    monkeypatch.delattr(SHARED, "default", raising=False)
+
+
+@pytest.mark.usefixtures("installed")
+def test_installed_packages_are_asked_for_their_options() -> None:
+    """Entry points, hooks that change defaults, and options of drivers make the same schema."""
+    schema = installed_option_set(["fake"])
+    assert {name: list(section.options) for name, section in schema.sections.items()} == {
+        "DEFAULT": ["my_port", "shared"],
+        "store": ["kind", "block_size", "shared"],
+        "odd": ["count", "moon"],
+    }
+    port = schema.get("DEFAULT", "my_port")
+    assert port is not None
+    assert port.type == SecretType(Integer(0, 65535, noun="a port number"))
+    assert port.was == (("DEFAULT", "old_port"), ("elsewhere", "my_port"))
+    store = schema.sections["store"]
+    assert (store.doc, store.each, store.driver_option) == ("Where.", "stores", "kind")
+    assert dict(store.drivers) == {"fast": ("block_size",)}
+    assert store.options["shared"].default == "changed"
+    kind = store.options["kind"].type
+    assert isinstance(kind, OptionalType)
+    assert kind.inner == Choice({"low": "low", "high": "high"}, about={"low": "Little."})
+    odd = schema.sections["odd"].options
+    assert (odd["count"].type, odd["moon"].unchecked) == (OptionalType(Integer()), True)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("namespace", "why"),
+    [
+        ("unknown", "no namespace 'unknown' is installed (there are: constant, empty, fails, fake"),
+        ("fails", "its entry point failed (RuntimeError: no database)"),
+        ("missing", "fake_options:nothing cannot be imported (AttributeError"),
+        ("constant", "its entry point is nothing that can be called"),
+        ("empty", "its entry point returned no list of groups"),
+    ],
+)
+def test_a_namespace_that_cannot_be_asked_is_told(namespace: str, why: str) -> None:
+    """Whatever somebody else's code does, one sentence names the namespace and the cause."""
+    with pytest.raises(NotASchema) as refused:
+        installed_option_set([namespace])
+    assert str(refused.value).startswith(f"{namespace} does not describe options: ")
+    assert why in str(refused.value)
