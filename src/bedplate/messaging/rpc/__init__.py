@@ -17,8 +17,18 @@ from bedplate.messaging.rpc.client import Client as Client
 from bedplate.messaging.rpc.client import client as client
 from bedplate.messaging.rpc.context import Context as Context
 from bedplate.messaging.rpc.context import context as context
+from bedplate.messaging.rpc.description import Description as Description
+from bedplate.messaging.rpc.description import MethodDescription as MethodDescription
+from bedplate.messaging.rpc.description import Schema as Schema
+from bedplate.messaging.rpc.description import ServedInterface as ServedInterface
+from bedplate.messaging.rpc.description import asyncapi as asyncapi
+from bedplate.messaging.rpc.description import json_schema as json_schema
 from bedplate.messaging.rpc.dispatch import Endpoint as Endpoint
 from bedplate.messaging.rpc.interface import Interface as Interface
+from bedplate.messaging.rpc.introspect import Found as Found
+from bedplate.messaging.rpc.introspect import Presence as Presence
+from bedplate.messaging.rpc.introspect import describe as describe
+from bedplate.messaging.rpc.introspect import survey as survey
 from bedplate.messaging.rpc.options import Choices as Choices
 from bedplate.messaging.rpc.options import Options as Options
 from bedplate.messaging.rpc.server import Server as Server
@@ -31,13 +41,23 @@ __all__ = [
     "Client",
     "ClientStatistics",
     "Context",
+    "Description",
     "Endpoint",
+    "Found",
     "Interface",
+    "MethodDescription",
     "Options",
+    "Presence",
+    "Schema",
+    "ServedInterface",
     "Server",
     "ServerOptions",
     "ServerStatistics",
+    "asyncapi",
     "client",
     "context",
+    "describe",
+    "json_schema",
     "serve",
+    "survey",
 ]

@@ -13,7 +13,7 @@ from bedplate.errors import NoSuchMethod, RemoteError, UnsupportedVersion
 from bedplate.messaging.rpc.interface import Interface, contract_of
 from bedplate.messaging.rpc.signature import Signature, public_methods, read_signature
 
-__all__ = ["Endpoint", "Handler", "Routes"]
+__all__ = ["Endpoint", "Handler", "Routes", "Table"]
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -35,7 +35,11 @@ class Handler(Struct, frozen=True, eq=False):
     signature: Signature
 
 
-class _Table(Struct, frozen=True):
+class Table(Struct, frozen=True, eq=False):
+    """The methods of one object, of class ``kind``; ``written`` is its version as text."""
+
+    kind: type
+    namespace: str
     version: tuple[int, ...]
     written: str
     methods: dict[str, Handler]
@@ -50,19 +54,28 @@ class Routes:
         Raises TypeError for an interface that is not implemented whole, and for methods that
         cannot be called from afar.
         """
-        self._tables: dict[str, list[_Table]] = {}
+        self._tables: dict[str, list[Table]] = {}
         for each in handlers:
-            endpoint = each if isinstance(each, Endpoint) else Endpoint(handler=each)
-            declared = contract_of(type(endpoint.handler))
-            namespace, version = endpoint.namespace, endpoint.version
-            if declared is not None:
-                namespace = declared.namespace if namespace is None else namespace
-                version = declared.version if version is None else version
-            written = version or "1.0"
-            table = _Table(_numbers(written), written, _methods(endpoint.handler))
-            if not table.methods:
-                raise TypeError(f"{type(endpoint.handler).__name__} has no public methods to serve")
-            self._tables.setdefault(namespace or "", []).append(table)
+            self.add(each if isinstance(each, Endpoint) else Endpoint(handler=each))
+
+    def add(self, endpoint: Endpoint) -> None:
+        """Serve one more object, before the server opens. Raises TypeError; see the class."""
+        kind = type(endpoint.handler)
+        declared = contract_of(kind)
+        namespace, version = endpoint.namespace, endpoint.version
+        if declared is not None:
+            namespace = declared.namespace if namespace is None else namespace
+            version = declared.version if version is None else version
+        written = version or "1.0"
+        table = Table(kind, namespace or "", _numbers(written), written, _methods(endpoint.handler))
+        if not table.methods:
+            raise TypeError(f"{kind.__name__} has no public methods to serve")
+        self._tables.setdefault(table.namespace, []).append(table)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """What is served, by namespace and in the order it was given."""
+        return tuple(table for tables in self._tables.values() for table in tables)
 
     def find(self, method: str, namespace: str, version: str) -> Handler | RemoteError:
         """Return the handler of a request, or the fault that answers it."""

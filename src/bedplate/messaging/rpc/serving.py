@@ -5,6 +5,7 @@ from typing import Literal
 from bedplate.messaging.intake import Ack
 from bedplate.messaging.rpc.dispatch import Endpoint, Routes
 from bedplate.messaging.rpc.interface import Contract, contract_of
+from bedplate.messaging.rpc.introspect import NAMESPACE, Introspection
 from bedplate.messaging.rpc.server import Server
 from bedplate.messaging.rpc.terms import ServerOptions
 from bedplate.messaging.transport import Transport
@@ -23,6 +24,7 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
     ack: Literal["start", "done"] | Ack = "start",
     drain: float = 10.0,
     tracebacks: bool = False,
+    introspect: bool = True,
 ) -> Server:
     """Serve the public methods of ``handlers``; enter the result with ``async with``.
 
@@ -34,6 +36,7 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
     beat; the others wait in the broker. ``ack="start"``: acknowledged when it begins to run, at
     most once; ``"done"``: afterwards, at least once. Leaving the block lets what runs end within
     ``drain`` seconds. ``tracebacks`` adds the traceback to faults, for callers you trust.
+    ``introspect``: answer ``ping``, ``describe`` and ``stats`` in the namespace ``bedplate``.
 
     Raises TypeError for handlers that cannot be served, ValueError for senseless numbers.
     """
@@ -58,7 +61,19 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
         drain=drain,
         tracebacks=tracebacks,
     )
-    return Server(transport, Routes(handlers), options)
+    routes = Routes(handlers)
+    if not introspect:
+        return Server(transport, routes, options)
+    if any(table.namespace == NAMESPACE for table in routes.tables):
+        raise TypeError(
+            f"the namespace {NAMESPACE!r} is where servers tell of themselves; choose another, "
+            f"or say introspect=False"
+        )
+    about = Introspection(routes.tables, options)
+    routes.add(Endpoint(handler=about, namespace=NAMESPACE))
+    made = Server(transport, routes, options)
+    about._watch(made.statistics)  # noqa: SLF001 - no name without underscore: those are served
+    return made
 
 
 def _first_contract(handlers: tuple[object, ...]) -> Contract | None:

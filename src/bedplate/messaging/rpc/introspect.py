@@ -1,0 +1,249 @@
+"""What every server tells of itself, in the namespace ``bedplate``; and asking servers for it.
+
+A server answers ``ping``, ``describe`` and ``stats`` like any other methods. `survey` finds all
+who serve a topic, `describe` asks one of them what it serves. Knows no broker.
+"""
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from bedplate.clock import Deadline
+from bedplate.errors import MalformedMessage, MessagingError, ReplyPathLost, TransportError
+from bedplate.messaging.delivery import Delivery
+from bedplate.messaging.rpc.client import Client
+from bedplate.messaging.rpc.description import Description, described
+from bedplate.messaging.rpc.dispatch import Table
+from bedplate.messaging.rpc.terms import ServerOptions, ServerStatistics
+from bedplate.messaging.transport import Transport
+from bedplate.messaging.types import Address, Bounce, Outbound, Want
+from bedplate.messaging.wire import native
+from bedplate.messaging.wire.values import Fault, Reply, Request
+
+__all__ = ["NAMESPACE", "Found", "Introspection", "Presence", "describe", "survey"]
+
+T = TypeVar("T")
+
+NAMESPACE = "bedplate"
+"""Where servers answer questions about themselves; not for applications."""
+
+_MOST = 10_000
+"""Answers that a survey keeps, whoever sends more."""
+
+
+class Presence(Struct, frozen=True, kw_only=True):
+    """Who serves, in a few words.
+
+    ``server`` is empty where the server has no name of its own. ``versions`` are those of its
+    interfaces, ``methods`` counts them all. ``uptime`` is in seconds.
+    """
+
+    topic: str
+    exchange: str = "default"
+    server: str = ""
+    host: str = ""
+    pid: int = 0
+    versions: tuple[str, ...] = ()
+    methods: int = 0
+    uptime: float = 0.0
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """One answer to a survey, after ``seconds``.
+
+    ``presence`` is None where a server answered with a fault: it is there, and does not say who
+    it is. ``fault`` is that fault's code.
+    """
+
+    seconds: float
+    presence: Presence | None = None
+    fault: str = ""
+
+
+class Introspection:
+    """Answers questions about one server; `bedplate.messaging.rpc.serve` adds it to the routes.
+
+    ``now`` gives monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        tables: tuple[Table, ...],
+        options: ServerOptions,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tables, self._options, self._now = tables, options, now
+        self._since = now()
+        self._statistics: Callable[[], ServerStatistics] | None = None
+        self._description: Description | None = None
+
+    def _watch(self, statistics: Callable[[], ServerStatistics]) -> None:
+        """Learn how to ask the server, which is made after this."""
+        self._statistics = statistics
+
+    async def ping(self) -> Presence:
+        """Say who is here."""
+        return Presence(
+            topic=self._options.topic,
+            exchange=self._options.exchange,
+            server=self._options.server or "",
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            versions=tuple(dict.fromkeys(table.written for table in self._tables)),
+            methods=sum(len(table.methods) for table in self._tables),
+            uptime=self._now() - self._since,
+        )
+
+    async def describe(self) -> Description:
+        """Say what is served: methods, types and documentation."""
+        if self._description is None:
+            self._description = described(
+                self._tables,
+                topic=self._options.topic,
+                exchange=self._options.exchange,
+                server=self._options.server or "",
+            )
+        return self._description
+
+    async def stats(self) -> ServerStatistics | None:
+        """Say how the server is doing, this question included."""
+        return None if self._statistics is None else self._statistics()
+
+
+# --- asking -------------------------------------------------------------------------------------
+
+
+async def describe(
+    transport: Transport,
+    topic: str,
+    *,
+    server: str | None = None,
+    exchange: str = "default",
+    timeout: float = 60.0,  # noqa: ASYNC109 - one deadline covers all stages of a call
+) -> Description:
+    """Ask one server of a topic what it serves.
+
+    Raises what `Client.call` raises: `NoSuchMethod` for a server that does not describe itself,
+    `MalformedMessage` for an answer that is no description.
+    """
+    client = Client(
+        transport,
+        topic=topic,
+        exchange=exchange,
+        server=server,
+        namespace=NAMESPACE,
+        timeout=timeout,
+    )
+    return _read(await client.call("describe"), Description, "a description")
+
+
+async def survey(
+    transport: Transport,
+    topic: str,
+    *,
+    exchange: str = "default",
+    wait: float = 1.0,
+    timeout: float = 60.0,  # noqa: ASYNC109 - for what comes before the wait
+) -> tuple[Found, ...]:
+    """Ask everybody who serves a topic, and return the answers of the next ``wait`` seconds.
+
+    In the order of their arrival; empty when nobody answered, which busy servers may not be able
+    to in time. ``timeout`` (seconds) is for opening a private address before. Raises
+    `DeadlineExceeded`, `ReplyPathLost` when the link dies meanwhile, `TransportError`.
+    """
+    answers = _Answers(transport, topic)
+    inbox = await transport.inbox(answers)
+    try:
+        await inbox.ready(Deadline(transport.clock.now(), timeout))
+        call = f"{inbox.token}.{secrets.token_hex(4)}"
+        request = Request(call, "ping", reply_to=inbox.address, namespace=NAMESPACE, timeout=wait)
+        message = native.encode(request)
+        answers.begin(call)
+        inbox.send(
+            Outbound(
+                Address.fanout(topic, exchange=exchange),
+                message.body,
+                call,
+                Want.NOTHING,
+                message.headers,
+                message.content_type,
+                ttl=wait,
+                kind=message.kind,
+                correlation_id=message.correlation_id,
+                reply_to=message.reply_to,
+                persistent=False,
+            )
+        )
+        await answers.during(wait)
+    finally:
+        await inbox.aclose()
+    return tuple(answers.found)
+
+
+class _Answers:
+    """What came to the inbox of one survey."""
+
+    def __init__(self, transport: Transport, topic: str) -> None:
+        self._now = transport.clock.now
+        self._topic = topic
+        self._call = ""
+        self._since = 0.0
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.found: list[Found] = []
+
+    def begin(self, call: str) -> None:
+        self._call, self._since = call, self._now()
+
+    async def during(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._broken
+        except TimeoutError:
+            return
+
+    def arrived(self, deliveries: list[Delivery]) -> None:
+        took = self._now() - self._since
+        for delivery in deliveries:
+            if delivery.correlation_id != self._call or len(self.found) >= _MOST:
+                continue
+            try:
+                self._take(delivery, took)
+            except MessagingError:
+                # Whoever sent it is there, and speaks differently.
+                self.found.append(Found(seconds=took, fault=MalformedMessage.code))
+
+    def _take(self, delivery: Delivery, took: float) -> None:
+        value = native.decode(delivery)
+        if type(value) is Reply:
+            where = "an answer to a survey"
+            said = native.loads(value.result, _ANY, where)
+            presence = _read(said, Presence, where)
+            self.found.append(Found(seconds=took, presence=presence))
+        elif type(value) is Fault:
+            self.found.append(Found(seconds=took, fault=value.code))
+
+    def bounced(self, message_id: str, why: Bounce) -> None:
+        """Nobody there is an answer too: none."""
+
+    def lost(self, epoch: int, why: TransportError) -> None:  # noqa: ARG002 - the protocol
+        if self._call and not self._broken.done():
+            error = ReplyPathLost(target=f"everybody on {self._topic}")
+            error.__cause__ = why
+            self._broken.set_exception(error)
+
+
+_ANY: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)
+
+
+def _read(value: object, kind: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise MalformedMessage(where=where, why=f"{error}.") from None
