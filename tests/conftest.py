@@ -74,6 +74,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME,…",
         help=f"fail when one of these servers is absent: {', '.join(SERVERS)}",
     )
+    parser.addoption(
+        "--rabbitmq-root",
+        default="",
+        metavar="DIR",
+        help="start the RabbitMQ of the system installed in this folder, by chroot",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

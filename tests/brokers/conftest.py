@@ -6,11 +6,15 @@ import pytest
 
 from bedplate.testing.brokers import RabbitNode
 
+STRICT = "deprecated_features.permit.transient_nonexcl_queues = false"
+"""What RabbitMQ 4.3 refuses; Debian's package of it permits that unless it is told."""
+
 
 @pytest.fixture(scope="session")
-def rabbit() -> Iterator[RabbitNode]:
+def rabbit(request: pytest.FixtureRequest) -> Iterator[RabbitNode]:
     """Lend the run's one broker."""
-    with RabbitNode() as node:
+    root = request.config.getoption("--rabbitmq-root")
+    with RabbitNode(root=root, settings=STRICT if root else "") as node:
         yield node
 
 

@@ -388,6 +388,29 @@ async def test_a_receiver_adopts_a_queue_of_other_lifetime(
     assert dict(here.statistics().notices)["queue-adopted"] == 1
 
 
+async def test_every_queue_is_durable_or_exclusive(
+    private_rabbit: RabbitNode, vhost: str, here: Transport, there: Transport
+) -> None:
+    """RabbitMQ 4.3 refuses queues that are neither; all there are here are one or the other."""
+    async with (
+        rpc.serve(there, EchoService()),
+        there.subscribe(Address.topic("x"), group="g"),
+        there.subscribe(Address.fanout("x")),
+    ):
+        await rpc.client(here, Echo, timeout=5).echo("hello")
+        kinds = await asyncio.to_thread(
+            private_rabbit.evaluate,
+            "[case {amqqueue:is_durable(Q), amqqueue:is_exclusive(Q)} of"
+            " {true, false} -> durable; {false, true} -> exclusive; _ -> neither end"
+            f' || Q <- rabbit_amqqueue:list(<<"{vhost}">>)]',
+        )
+        names = await asyncio.to_thread(private_rabbit.queues, vhost)
+    assert set(kinds.strip("[]").split(",")) == {"durable", "exclusive"}
+    assert {"default/echo", "default/x@g"} <= set(names)
+    assert sum(name.startswith("reply-") for name in names) == 1
+    assert sum(name.startswith("default/x/*") for name in names) == 1
+
+
 async def test_one_connection_carries_a_hundred_callers(
     private_rabbit: RabbitNode, here: Transport, there: Transport
 ) -> None:

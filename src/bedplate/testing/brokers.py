@@ -45,12 +45,14 @@ class RabbitNode:
 
     ``patience`` is how long (seconds) the server may take to start, stop or answer. ``root`` is a
     directory that holds an installed system with the server in it; the server is then started by
-    ``chroot``. User and password of a private node are ``guest``. Not thread-safe.
+    ``chroot``. ``settings`` are further lines of its rabbitmq.conf. User and password of a private
+    node are ``guest``. Not thread-safe.
     """
 
-    def __init__(self, *, patience: float = 60.0, root: str = "") -> None:
+    def __init__(self, *, patience: float = 60.0, root: str = "", settings: str = "") -> None:
         self._patience = patience
         self._root = root
+        self._settings = settings
         self._given = os.environ.get("RABBITMQ_URL", "")
         self._home = Path()
         self._name = ""
@@ -243,8 +245,11 @@ class RabbitNode:
         cookie.chmod(0o400)
         (home / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.file.level = info\n"
-            "disk_free_limit.absolute = 1MB\n"
+            f"disk_free_limit.absolute = 1MB\n{self._settings}\n"
         )
+        names = Path(self._root, "etc", "hosts")
+        if self._root and not names.exists():  # a bare system knows no name at all
+            names.write_text("127.0.0.1 localhost\n")
         (home / "rabbitmq-env.conf").write_text("")
         (home / "plugins").write_text("[].\n")
         self._environment = {
@@ -258,6 +263,7 @@ class RabbitNode:
             "RABBITMQ_LOG_BASE": f"{inside}/log",
             "RABBITMQ_PID_FILE": f"{inside}/pid",
             "RABBITMQ_NODENAME": self._name,
+            "ERL_CRASH_DUMP": f"{inside}/log/crash.dump",
             "RABBITMQ_DIST_PORT": str(distribution),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                 "-kernel inet_dist_use_interface {127,0,0,1} "

@@ -225,7 +225,9 @@ class RabbitInlet:
         if isinstance(event, ChannelClosed):
             self._closed(event)
         elif isinstance(event, ConsumerCancelled) and event.cause is Cause.PEER:
-            if event.consumer_tag == self._tag and self._stage is not _Stage.CLOSING:
+            if event.consumer_tag != self._tag or self._stage is _Stage.CLOSING:
+                return
+            if not self.link.closing:  # then it ends with the link
                 self.close_channel()
                 self.end(InletLost.CANCELLED)
         elif self.answered is not None and not isinstance(event, ChannelOpened):

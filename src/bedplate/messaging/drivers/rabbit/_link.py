@@ -5,6 +5,7 @@ channel for each thing that may be refused, so that a refusal closes nothing els
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -108,7 +109,7 @@ class RabbitLink:
         self._shut: dict[str, str] = {}
         self._private: Address | None = None
         self._private_declared = False
-        self._closing = False
+        self.closing = False
         self._over: LinkLost | None = None
         self._gone = asyncio.Event()
         wire.tell, wire.paused, wire.prepare = self._events, self._paused, self._prepare
@@ -120,7 +121,7 @@ class RabbitLink:
 
         Order holds among messages of one want; those with ACCEPT travel on a channel of their own.
         """
-        if self._over is not None or self._closing:
+        if self._over is not None or self.closing:
             raise self._lost()
         return self._publishing.send(message)
 
@@ -287,10 +288,11 @@ class RabbitLink:
 
     async def aclose(self) -> None:
         """Hear the outcomes that are due, let the broker take what was sent, and close."""
-        first, self._closing = not self._closing, True
+        first, self.closing = not self.closing, True
         try:
             if first and self._over is None:
                 await self._publishing.wind_up()
+                await self._delete_private()
                 self._engine.close()
                 self.wire.soon()
             await self._gone.wait()
@@ -298,6 +300,19 @@ class RabbitLink:
         except asyncio.CancelledError:
             self.wire.abort()
             raise
+
+    async def _delete_private(self) -> None:
+        """Have the reply queue gone before the link is: newer brokers delete it some time after.
+
+        Until then a reply would be taken for delivered instead of coming back.
+        """
+        if self._private is None or self._over is not None:
+            return
+        with contextlib.suppress(TransportError):  # no channel is free, or the link died
+            talk = self._talk()
+            talk.channel.queue_delete(self._private.name)
+            talk.expected = 1
+            await self._finish(talk)
 
     def _bury(self) -> None:
         self._publishing.answer_all(Outcome.UNKNOWN)
@@ -319,7 +334,7 @@ class RabbitLink:
         for event in events:
             if type(event) is Delivered:
                 hand = hands.get(event.channel)
-                if hand is not None and not self._closing:
+                if hand is not None and not self.closing:
                     hand.deliver(event)
             elif type(event) is Confirmed:
                 self._publishing.confirmed(event)
@@ -415,7 +430,7 @@ class RabbitLink:
         _log.warning("%s closed a channel (%s): %s", self._where, doing, event.text)
 
     def _check(self) -> None:
-        if self._over is not None or self._closing:
+        if self._over is not None or self.closing:
             raise self._lost()
 
     def _lost(self) -> LinkLost:
