@@ -11,11 +11,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from bedplate.config import render
+from bedplate.config.convert import Converted, convert
 from bedplate.config.interpolate import Name
 from bedplate.config.judge import (
-    Converted,
     certain,
-    convert,
     flags_of_secrets,
     nearest,
     unknown_options,

@@ -222,7 +222,7 @@ class Section(metaclass=SectionType):
     """
 
     def __init__(self, **values: object) -> None:
-        from bedplate.config.judge import by_hand
+        from bedplate.config.convert import by_hand
 
         for name, value in by_hand(type(self), values).items():
             object.__setattr__(self, name, value)

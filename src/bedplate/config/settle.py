@@ -8,14 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from bedplate._floor.secret import MASK
+from bedplate.config.convert import convert
 from bedplate.config.interpolate import Name
-from bedplate.config.judge import (
-    certain,
-    convert,
-    flags_of_secrets,
-    unknown_options,
-    unknown_sections,
-)
+from bedplate.config.judge import certain, flags_of_secrets, unknown_options, unknown_sections
 from bedplate.config.merge import Merged, Pins, merge, pin
 from bedplate.config.schema import OptionSpec, Schema
 from bedplate.config.tree import Origin, Raw, Tree

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedplate.config import Finding, Port, Schema, Secret, Section, Url, option
-from bedplate.config.judge import convert, nearest, unknown_options, unknown_sections
+from bedplate.config.convert import convert
+from bedplate.config.judge import nearest, unknown_options, unknown_sections
 from bedplate.config.merge import merge
 from bedplate.config.tree import Origin, Raw, Tree
 

@@ -1,0 +1,302 @@
+"""Converting what was written, option by option: values, and what is wrong with them.
+
+Pure. What a text refers to is put in first. No message holds the value of a secret.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from bedplate._floor.secret import MASK
+from bedplate.config.interpolate import BadReference, Name, Resolver
+from bedplate.config.judge import nearest
+from bedplate.config.merge import Merged, is_many
+from bedplate.config.notes import about, label
+from bedplate.config.option import Required, SectionType
+from bedplate.config.schema import OptionSpec, Schema, Unresolved, Withheld, describe
+from bedplate.config.tree import Origin, Raw
+from bedplate.config.types import Refused, SecretType, UrlType, read
+from bedplate.errors import Finding, InvalidConfig
+
+__all__ = ["Converted", "by_hand", "convert"]
+
+_OWN_SOURCES = frozenset(
+    {"command line", "environment", "file", "override", "application default", "default"}
+)
+
+
+_CREDENTIALS = re.compile(r"(://[^/\s:@]*:)[^/\s]*(?=@)")
+
+
+class Converted(NamedTuple):
+    """Checked values by section and option, and what there is to say about them.
+
+    A section that is optional and not configured is not in ``values``. ``tainted`` are the
+    options that are not secret themselves and have a secret put into them.
+    """
+
+    values: Mapping[str, Mapping[str, object]]
+    findings: tuple[Finding, ...]
+    tainted: frozenset[Name] = frozenset()
+
+
+def convert(
+    merged: Merged, schema: Schema, *, prefix: str, only: Collection[str] | None = None
+) -> Converted:
+    """Convert the winner of each option; all problems are among the findings.
+
+    ``prefix`` is that of environment variables, for advice; ``only`` restricts it to some
+    sections.
+    """
+    values: dict[str, dict[str, object]] = {}
+    findings: list[Finding] = []
+    reading = _Reading(merged, schema)
+    for section in schema.sections.values():
+        if only is not None and section.name not in only:
+            continue
+        present = merged.has(section.name)
+        converted: dict[str, object] = {}
+        for option in section.options.values():
+            if option.optional and not present:
+                continue
+            raws = merged.get(section.name, option.name)
+            if not raws:
+                if option.required:
+                    findings.append(_missing(option, prefix))
+                else:
+                    converted[option.name] = reading.default(option)
+                continue
+            read_all = reading.counting(option, raws)
+            try:
+                converted[option.name] = reading.value(option, read_all)
+            except Refused as refused:
+                if _is_shown_default(option, read_all):
+                    converted[option.name] = option.default
+                    continue
+                raw = read_all[min(refused.item or 1, len(read_all)) - 1]
+                findings.append(_refused(reading.hushed(option), raw, refused))
+            findings += _remarks(reading.hushed(option), raws)
+        if converted or not section.optional:
+            values[section.name] = converted
+    return Converted(values, (*findings, *reading.findings), frozenset(reading.tainted))
+
+
+def _is_shown_default(spec: OptionSpec, raws: tuple[Raw, ...]) -> bool:
+    """Whether a value is what documents show as the default, though the type refuses it.
+
+    Such as ``<host name>``: whoever copies it has changed nothing, and is told that.
+    """
+    shown = [spec.sample] if spec.sample else []
+    shown += [spec.default.text] if isinstance(spec.default, Unresolved) else []
+    return len(raws) == 1 and raws[0].value in shown
+
+
+class _Reading:
+    """The values of one generation, each read with what it refers to put in."""
+
+    __slots__ = ("findings", "merged", "resolver", "schema", "tainted")
+
+    def __init__(self, merged: Merged, schema: Schema) -> None:
+        self.merged, self.schema = merged, schema
+        self.findings: list[Finding] = []
+        self.tainted: set[Name] = set()
+        self.resolver = Resolver(lambda *name: self._spec(*name) is not None, self._text)
+
+    def counting(self, spec: OptionSpec, raws: tuple[Raw, ...]) -> tuple[Raw, ...]:
+        """Return what counts of all that was written: the winner, or a whole list in its order."""
+        if not is_many(spec):
+            return raws[:1]
+        return tuple(raw for raw in raws[::-1] if raw.origin.source == raws[0].origin.source)
+
+    def value(self, spec: OptionSpec, raws: tuple[Raw, ...]) -> object:
+        """Convert what counts. Raises `Refused`."""
+        values = [self._put_in(spec, raw.value, raw.origin) for raw in raws]
+        if any(isinstance(value, Unresolved) for value in values):
+            return values[0]
+        if is_many(spec) and (len(values) > 1 or raws[0].origin.source == "file"):
+            return spec.type.accept(
+                [item for each in values for item in (each if isinstance(each, list) else [each])]
+            )
+        return read(spec.type, values[0])
+
+    def default(self, spec: OptionSpec) -> object:
+        """Return the default, with what it refers to put in where that makes sense."""
+        default = spec.default
+        text = default.text if isinstance(default, Unresolved) else default
+        if not (spec.interpolate and isinstance(text, str) and "$" in text):
+            return default
+        value = self._put_in(spec, text, None)
+        try:
+            return read(spec.type, value)
+        except Refused:
+            return default
+
+    def hushed(self, spec: OptionSpec) -> OptionSpec:
+        """Return the option as a secret one where it has a secret put into it."""
+        if (spec.section, spec.name) not in self.tainted:
+            return spec
+        return spec._replace(type=SecretType(spec.type))
+
+    def _put_in(self, spec: OptionSpec, value: object, origin: Origin | None) -> object:
+        """Return the value with everything put in, or `Unresolved` after saying why."""
+        if not (spec.interpolate and isinstance(value, str) and "$" in value):
+            return value
+        try:
+            resolved = self.resolver.resolve(value, spec.section, spec.name)
+        except BadReference as bad:
+            if origin is None:
+                return value
+            if (spec.section, spec.name) in bad.among:
+                why = bad.discreet if spec.secret else bad.why
+                self._say(spec, origin, "error", "bad-interpolation", f"{why}.")
+            return Unresolved(value)
+        secrets = sorted(name for name in resolved.uses if self._holds_secret(*name))
+        if secrets and not spec.secret:
+            self.tainted.add((spec.section, spec.name))
+        if origin is not None:
+            self._say_what_came_in(spec, origin, resolved.uses, secrets)
+        if resolved.text is not None:
+            return resolved.text
+        empty = [name for name in sorted(resolved.uses) if self._is_empty(*name)]
+        if empty and origin is not None:
+            message = f"refers to {label(*empty[0])}, which has no value that could be put in."
+            self._say(spec, origin, "error", "bad-interpolation", message)
+        return Unresolved(value)
+
+    def _say_what_came_in(
+        self, spec: OptionSpec, origin: Origin, uses: frozenset[Name], secrets: list[Name]
+    ) -> None:
+        if spec.secret and uses:
+            message = (
+                "is a secret with a '$' in it, for which the value of another option is put in; "
+                "write $$ for a plain $."
+            )
+            self._say(spec, origin, "warning", "ambiguous-dollar", message)
+        if secrets and not spec.secret and not isinstance(spec.type, UrlType):
+            message = f"is no secret, and the secret {label(*secrets[0])} is put into it."
+            self._say(spec, origin, "warning", "secret-in-plain-option", message)
+
+    def _say(
+        self, spec: OptionSpec, origin: Origin, severity: str, code: str, message: str
+    ) -> None:
+        self.findings.append(about(spec, origin, severity, code, message))
+
+    def _spec(self, section: str, option: str) -> OptionSpec | None:
+        return self.schema.get(section, option) or self.schema.renames.get((section, option))
+
+    def _text(self, section: str, option: str) -> tuple[str, bool] | None:
+        spec = self._spec(section, option)
+        if spec is None:
+            return None
+        raws = self.merged.get(spec.section, spec.name)
+        value = raws[0].value if raws else spec.default
+        if isinstance(value, Unresolved):
+            value = value.text
+        if isinstance(value, str):
+            return (value, spec.interpolate) if len(self.counting(spec, raws)) < 2 else None
+        if value is None:
+            return "", False
+        if isinstance(value, Required | Withheld) or is_many(spec):
+            return None
+        try:
+            native = spec.type.accept(value) if raws else value
+        except Refused:
+            return None
+        return spec.type.show(native, reveal=True), False
+
+    def _holds_secret(self, section: str, option: str) -> bool:
+        spec = self._spec(section, option)
+        if spec is None or spec.secret:
+            return spec is not None
+        text = self._text(section, option)
+        return text is not None and _CREDENTIALS.search(text[0]) is not None
+
+    def _is_empty(self, section: str, option: str) -> bool:
+        """Whether there is nothing to put in, and nobody else says so."""
+        spec = self._spec(section, option)
+        if spec is None or isinstance(spec.default, Withheld):
+            return False
+        missing = spec.required and not self.merged.get(spec.section, spec.name)
+        told = missing and not (spec.optional and not self.merged.has(spec.section))
+        return self._text(section, option) is None and not told
+
+
+def by_hand(cls: SectionType, values: Mapping[str, object]) -> dict[str, object]:
+    """Check the values of an instance made in code and fill in the defaults.
+
+    Raises TypeError for names that are wrong or missing, `InvalidConfig` for values that are.
+    """
+    options = describe(cls).options
+    wrong = [name for name in values if name not in options]
+    missing = [name for name, option in options.items() if option.required and name not in values]
+    if wrong or missing:
+        said = [f"{cls.__name__}() has no option {', '.join(wrong)}"] if wrong else []
+        said += [f"{cls.__name__}() needs {', '.join(missing)}"] if missing else []
+        raise TypeError("; ".join(said))
+    made: dict[str, object] = {}
+    findings: list[Finding] = []
+    for name, option in options.items():
+        try:
+            made[name] = option.type.accept(values[name]) if name in values else option.default
+        except Refused as refused:
+            raw = Raw(values[name], Origin("override", f"{cls.__name__}({name}=…)"))
+            findings.append(_refused(option, raw, refused))
+    if findings:
+        raise InvalidConfig(findings=tuple(findings))
+    return made
+
+
+def _refused(spec: OptionSpec, raw: Raw, refused: Refused) -> Finding:
+    must = f"must be {refused.expected}"
+    suggestion = None
+    if refused.code == "no-value":
+        message = f"has no value; it {must}."
+    elif refused.item is not None:
+        got = "" if spec.secret or not refused.got else f", not {_discreet(refused.got)}"
+        message = f"is wrong in item {refused.item}, which {must}{got}."
+    elif spec.secret:
+        message = f"{must} (its value is not shown)."
+    else:
+        message = f"{must}{f', not {_discreet(refused.got)}' if refused.got else ''}."
+        if refused.among and isinstance(raw.value, str):
+            suggestion = nearest(raw.value.strip(), refused.among)
+            message += f" Did you mean {suggestion!r}?" if suggestion else ""
+    return about(spec, raw.origin, "error", refused.code, message, suggestion)
+
+
+def _discreet(text: str) -> str:
+    """Mask the passwords of URLs, which an option may hold that is not made for them."""
+    return _CREDENTIALS.sub(rf"\1{MASK}", text)
+
+
+def _missing(spec: OptionSpec, prefix: str) -> Finding:
+    ways = [f"write '{spec.name} = …' under [{spec.section}] in a configuration file"]
+    ways.append(f"set the environment variable {spec.variable(prefix)}")
+    if spec.flag:
+        ways.append(f"give {spec.flag}")
+    *most, last = ways
+    message = f"is required and not set: {', '.join(most)} or {last}."
+    return about(spec, None, "error", "missing-required", message)
+
+
+def _remarks(spec: OptionSpec, raws: tuple[Raw, ...]) -> list[Finding]:
+    """Say what is right and yet worth a word."""
+    remarks = []
+    origin, value = raws[0].origin, raws[0].value
+    if spec.deprecated:
+        since = f" since {spec.since}" if spec.since else ""
+        message = f"is deprecated{since}: {spec.deprecated}"
+        remarks.append(about(spec, origin, "warning", "deprecated-option", message))
+    if not spec.secret:
+        if not isinstance(spec.type, UrlType) and _CREDENTIALS.search(str(value)):
+            message = "is no secret, and holds a URL with a password."
+            remarks.append(about(spec, origin, "warning", "secret-in-plain-option", message))
+        return remarks
+    if not spec.interpolate and isinstance(value, str) and ("$$" in value or "${" in value):
+        message = "holds '$$' or '${', which is taken as it stands: nothing is replaced in it."
+        remarks.append(about(spec, origin, "warning", "ambiguous-dollar", message))
+    hidden = [raw for raw in raws[1:] if raw.origin.source not in _OWN_SOURCES]
+    if hidden and origin.source in _OWN_SOURCES:
+        message = f"hides the value that {hidden[0].origin} has for this secret."
+        remarks.append(about(spec, origin, "warning", "shadowed-source", message))
+    return remarks
