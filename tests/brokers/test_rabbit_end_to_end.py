@@ -400,7 +400,7 @@ async def test_every_queue_is_durable_or_exclusive(
         await rpc.client(here, Echo, timeout=5).echo("hello")
         kinds = await asyncio.to_thread(
             private_rabbit.evaluate,
-            "[case {amqqueue:is_durable(Q), amqqueue:is_exclusive(Q)} of"
+            "[case {amqqueue:is_durable(Q), amqqueue:get_exclusive_owner(Q) =/= none} of"
             " {true, false} -> durable; {false, true} -> exclusive; _ -> neither end"
             f' || Q <- rabbit_amqqueue:list(<<"{vhost}">>)]',
         )
