@@ -120,7 +120,7 @@ def option(  # noqa: PLR0913 - one keyword a fact; a class body reads better tha
     ``deprecated`` says why it will go, ``since`` from which release on. ``advanced`` options come
     last in documents, ``sample`` is shown there instead of the default. ``interpolate`` says
     whether ``$name`` in its text may stand for another option; None leaves it to the type, which
-    means no for secrets.
+    means no for secrets and URLs, whose passwords may hold a dollar.
 
     Mistakes are reported when the section is first described, as `SchemaError`. A required option
     is ``Any`` here so that the annotation alone gives its type.

@@ -23,6 +23,7 @@ from bedplate.config.types import (
     SecretType,
     Type,
     Unchecked,
+    UrlType,
 )
 from bedplate.errors import SchemaError
 
@@ -53,7 +54,7 @@ OSLO = "oslo"
 
 _SECTION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.\-]*[A-Za-z0-9])?")
 _NOT_A_WORD = re.compile(r"[^A-Za-z0-9]")
-_TAKEN_FLAGS = frozenset({"--help", "--version", "--config-file", "--config-dir"})
+_TAKEN_FLAGS = frozenset({"--help", "--version", "--config-file", "--config-dir", "--check-config"})
 
 
 def fold(name: str) -> str:
@@ -316,6 +317,11 @@ def _told(spec: OptionSpec) -> OptionSpec:
     return spec._replace(default=default, annotation=None)
 
 
+def _interpolates(type_: Type) -> bool:
+    """Whether texts of a type refer to other options by themselves: not where passwords stand."""
+    return not type_.secret and not isinstance(_innermost(type_), UrlType)
+
+
 def _innermost(type_: Type) -> Type:
     while isinstance(type_, OptionalType | SecretType):
         type_ = type_.inner
@@ -377,7 +383,7 @@ def _option(
         declared.since,
         declared.advanced,
         declared.sample,
-        (not type_.secret) if declared.interpolate is None else declared.interpolate,
+        _interpolates(type_) if declared.interpolate is None else declared.interpolate,
         cls.__qualname__,
         hints[name],
     )
