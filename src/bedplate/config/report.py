@@ -150,13 +150,14 @@ def file_lines() -> Lines:
 def excerpt(line: str, finding: Finding, schema: Schema | None) -> str | None:
     """Return what may be shown of the line a finding is about; None if that is nothing.
 
-    The value is shown of an option that is known and neither secret nor a URL, the key of any
-    other; of what is neither key nor section, nothing.
+    The value is shown of an option that is known and neither secret nor a URL, unless a dollar in
+    it is the matter, which may be one of a password; of any other only the key. Of what is neither
+    key nor section nothing is shown.
     """
     line = line.strip()
     if finding.code in _HIDDEN:
         return None
-    if finding.option is not None and schema is not None:
+    if finding.option is not None and schema is not None and finding.code != "bad-interpolation":
         name = (finding.section or "", finding.option)
         spec = schema.get(*name) or schema.renames.get(name)
         if spec is not None and _open(spec):
