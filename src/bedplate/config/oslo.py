@@ -92,7 +92,7 @@ def option_set(document: object, name: str) -> Schema:
         total += len(about.items("opts"))
         if total > _MOST_OPTIONS:  # counted before the work: aliases of YAML multiply cheaply
             raise NotASchema(name=name, why=f"it has more than {_MOST_OPTIONS} options")
-        sections.append(_section(group, about, overlay))
+        sections.append(_section(about.insist_on_name(group), about, overlay))
     return Schema(_with_owners(sections, overlay), dialect=OSLO)
 
 
@@ -144,6 +144,7 @@ def _option(section: str, entry: Facts, overlay: _Overlay) -> OptionSpec:
     dest = entry.text("dest") or entry.text("name").replace("-", "_")
     if not dest:
         entry.refuse("name", "missing")
+    entry.insist_on_name(dest)
     type_ = _type(dest, entry, overlay)
     default = _default(type_, entry)
     sample = entry.facts.get("sample_default")

@@ -3,6 +3,7 @@
 Also reads and parses such files within bounds. Knows nothing of what the data means.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NoReturn, TypeVar, cast
 
@@ -12,6 +13,7 @@ __all__ = ["Facts", "decoded", "parsed", "read_bounded"]
 
 T = TypeVar("T")
 
+_NAME: Final = re.compile(r"[^\s\[\]=:#;](?:[^\[\]=:]*[^\s\[\]=:])?")
 _DEEPEST: Final = 50
 _LARGEST: Final = 32 * 1024 * 1024
 
@@ -35,6 +37,12 @@ class Facts:
     def has(self, key: str) -> bool:
         """Whether there is anything but null under a key."""
         return self.facts.get(key) is not None
+
+    def insist_on_name(self, name: str) -> str:
+        """Return the name of a section or an option, if a file could call anything that."""
+        if not _NAME.fullmatch(name) or not name.isprintable():
+            self.refuse("", f"called {name!r}, which no section or option can be")
+        return name
 
     def text(self, key: str) -> str:
         """Return a text, empty where there is none."""

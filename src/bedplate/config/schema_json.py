@@ -71,7 +71,7 @@ def from_json(document: object, name: str) -> Schema:
     if dialect not in (NATIVE, OSLO):
         about.refuse("dialect", f"neither {NATIVE} nor {OSLO}")
     sections = [
-        _read_section(section, facts)
+        _read_section(facts.insist_on_name(section), facts)
         for section, facts in whole.each("properties")
         if not facts.inner(_FACTS).flag("gone")
     ]
@@ -157,7 +157,9 @@ def _read_section(name: str, facts: Facts) -> SectionSpec:
     optional = about.flag("optional")
     required = frozenset(map(str, facts.items("required")))
     options = {
-        option: _read_option(name, option, each, optional=optional, required=option in required)
+        each.insist_on_name(option): _read_option(
+            name, option, each, optional=optional, required=option in required
+        )
         for option, each in facts.each("properties")
         if not each.inner(_FACTS).has("now")
     }

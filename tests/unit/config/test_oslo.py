@@ -216,6 +216,8 @@ def test_what_the_generator_omits_is_supplied() -> None:
     groups = {"DEFAULT": owner, "glance_store": pattern, "glance.store.rbd.store": pattern}
     glance = option_set({"options": groups}, "test")
     assert glance.sections["glance.store.rbd.store"].by == "rbd"
+    another = option_set({"options": {"DEFAULT": owner, "file": pattern}}, "test")
+    assert not another.sections["file"].each
     huge = released("nova").get("DEFAULT", "reserved_huge_pages")
     assert huge is not None
     assert huge.type == OptionalType(Multi(Dict(String(), quotes=False)), blank=False)

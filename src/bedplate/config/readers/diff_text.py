@@ -8,6 +8,7 @@ from typing import Final
 
 from bedplate.config.readers.diff import Difference, Facet, Gone, Renamed
 from bedplate.config.readers.pages import code, prose
+from bedplate.config.report import plain
 from bedplate.config.schema import OptionSpec
 
 __all__ = ["difference_data", "difference_markdown", "difference_text"]
@@ -89,12 +90,12 @@ def _added(spec: OptionSpec) -> list[str]:
 
 def _brief(text: str) -> str:
     """Return the first sentence, or as much of it as a line has room for."""
-    first = text.partition(". ")[0].removesuffix(".")
+    first = plain(text).partition(". ")[0].removesuffix(".")
     return f"{first}." if len(first) < _LINE else f"{first[:_LINE].rpartition(' ')[0]} …"
 
 
 def _gone(each: Gone) -> list[str]:
-    reason = f"announced: {each.announced}" if each.announced else "without announcement"
+    reason = f"announced: {plain(each.announced)}" if each.announced else "without announcement"
     return [each.key, reason]
 
 
@@ -108,7 +109,7 @@ def _changed(spec: OptionSpec, facets: Sequence[Facet]) -> list[str]:
 
 def _said(facet: Facet) -> str:
     if facet.what == "deprecated":
-        return f"newly deprecated: {facet.new}"
+        return f"newly deprecated: {_value(facet.new)}"
     if facet.what == "required":
         return "now required" if facet.new == "yes" else "no longer required"
     if isinstance(facet.old, tuple) or isinstance(facet.new, tuple):
@@ -126,8 +127,7 @@ def _value(text: str | tuple[str, ...] | None) -> str:
 
 def _line(text: str) -> str:
     """Put what stands in several lines into one, and make what is not printed visible."""
-    joined = ", ".join(text.splitlines())
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in joined)
+    return plain(", ".join(text.splitlines()))
 
 
 def _markdown_lines(found: Difference) -> Iterator[str]:

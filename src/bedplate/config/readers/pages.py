@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from bedplate.config.readers.sample import about, in_order, remarks
+from bedplate.config.report import plain
 from bedplate.config.schema import OptionSpec, Schema, SectionSpec
 
 __all__ = ["code", "page_markdown", "page_rst", "prose"]
@@ -50,12 +51,12 @@ def page_rst(schema: Schema, title: str = "Configuration") -> str:
 
 def prose(text: str) -> str:
     """Escape text for Markdown: every sign stands for itself, and line breaks are spaces."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return _MARKUP.sub(r"\\\1", _line(text))
 
 
 def code(text: str) -> str:
     """Write text as a code span of Markdown, whatever it holds."""
-    text = " ".join(text.split())
+    text = _line(text)
     longest = max(map(len, _TICKS.findall(text)), default=0)
     fence = "`" * (longest + 1)
     padding = " " if longest and (text[0] == "`" or text[-1] == "`") else ""
@@ -77,13 +78,17 @@ def _facts(
 
 
 def _rst(text: str) -> str:
-    return _RST_MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return _RST_MARKUP.sub(r"\\\1", _line(text))
 
 
 def _literal(text: str) -> str:
-    text = " ".join(text.split())
+    text = _line(text)
     # A literal of reStructuredText cannot begin or end with a space or hold its own end.
     return f"``{text}``" if "``" not in text and text[-1] != "`" else _rst(text)
+
+
+def _line(text: str) -> str:
+    return plain(" ".join(text.split()))
 
 
 def _heading(text: str, sign: str) -> tuple[str, str]:

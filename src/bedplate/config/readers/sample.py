@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from bedplate.config.report import plain
 from bedplate.config.schema import OptionSpec, Schema, SectionSpec, Unresolved
 from bedplate.config.type_json import native_of
 from bedplate.config.types import (
@@ -108,14 +109,14 @@ def _sample(
             for remark in remarks(spec, section):
                 written += _comment(remark)
             # A line break would let the rest of a value out of its comment.
-            written += [f"#{line}" for each in lines(spec) for line in each.splitlines()]
+            written += [f"#{line}" for each in lines(spec) for line in each.split("\n")]
         written.append("")
     return "\n".join(written)
 
 
 def _comment(paragraph: str) -> Iterator[str]:
     line = "#"
-    for word in paragraph.split():
+    for word in plain(" ".join(paragraph.split())).split(" "):
         if len(line) + 1 + len(word) > _WIDTH and line != "#":
             yield line
             line = "#"
@@ -140,7 +141,9 @@ def _ini_lines(spec: OptionSpec) -> Iterator[str]:
 def _ini_text(text: str) -> str:
     quoted = len(text) > 1 and text[0] in "\"'" and text[0] == text[-1]
     text = f'"{text}"' if quoted or text != text.strip() else text
-    return text.replace("\n", "\n    ")
+    # A tab is a sign like any other here; what else cannot be printed is spelled out.
+    lines = ("\t".join(map(plain, line.split("\t"))) for line in text.splitlines())
+    return "\n    ".join(lines)
 
 
 def _toml_header(section: str) -> str:
@@ -176,8 +179,9 @@ def _toml_value(value: object, spec: OptionSpec) -> str:
 def _toml_text(text: str) -> str:
     import json
 
-    # A basic string of TOML is one of JSON, but for a single sign that TOML wants escaped.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    # A basic string of TOML is one of JSON, but for what neither escapes and TOML forbids.
+    text = json.dumps(text, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() else f"\\U{ord(sign):08x}" for sign in text)
 
 
 def _shown_default(spec: OptionSpec) -> str:
@@ -187,5 +191,5 @@ def _shown_default(spec: OptionSpec) -> str:
 
 def _escaped(spec: OptionSpec, text: str) -> str:
     """Keep a dollar of a plain default from being read as the name of another option."""
-    plain = spec.interpolate and not isinstance(spec.default, Unresolved) and not spec.sample
-    return text.replace("$", "$$") if plain else text
+    literal = spec.interpolate and not isinstance(spec.default, Unresolved) and not spec.sample
+    return text.replace("$", "$$") if literal else text

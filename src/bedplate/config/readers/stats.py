@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from bedplate.config.readers.sample import inside
+from bedplate.config.report import plain
 from bedplate.config.schema import Schema
 from bedplate.config.types import String
 
@@ -55,7 +56,7 @@ def count(name: str, schema: Schema) -> Count:
 def counts_text(counts: Sequence[Count]) -> str:
     """Write a table, a row a release."""
     heads = [field.replace("_", " ") for field in Count._fields]
-    rows = [heads, *([str(cell) for cell in each] for each in counts)]
+    rows = [heads, *([plain(str(cell)) for cell in each] for each in counts)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
     lines = []
     for first, *rest in rows:
