@@ -388,11 +388,13 @@ async def test_a_receiver_adopts_a_queue_of_other_lifetime(
     assert dict(here.statistics().notices)["queue-adopted"] == 1
 
 
-async def test_every_queue_is_durable_or_exclusive(
-    private_rabbit: RabbitNode, vhost: str, here: Transport, there: Transport
-) -> None:
+async def test_every_queue_is_durable_or_exclusive(private_rabbit: RabbitNode) -> None:
     """RabbitMQ 4.3 refuses queues that are neither; all there are here are one or the other."""
+    vhost = private_rabbit.vhost()
+    url = private_rabbit.url(vhost)
     async with (
+        Transport.connect(url, policy=POLICY) as here,
+        Transport.connect(url, policy=POLICY) as there,
         rpc.serve(there, EchoService()),
         there.subscribe(Address.topic("x"), group="g"),
         there.subscribe(Address.fanout("x")),

@@ -133,10 +133,10 @@ class TestCertificates:
         url = f"rabbit://localhost:{terminal.ports[terminal.good]}/"
         await connect(url, RabbitOptions(ssl=True, ssl_ca_file=str(terminal.good)))
 
-    async def test_tls_to_a_plain_port_is_told(self, rabbit: RabbitNode) -> None:
+    async def test_tls_to_a_plain_port_is_told(self, private_rabbit: RabbitNode) -> None:
         """A broker that does not speak TLS there is named, and nobody waits."""
         with pytest.raises(ConnectFailed, match="TLS"):
-            await connect(f"rabbits://127.0.0.1:{rabbit.port}/", RabbitOptions())
+            await connect(f"rabbits://127.0.0.1:{private_rabbit.port}/", RabbitOptions())
 
     async def test_plain_to_a_tls_port_is_told(self, terminal: Terminal) -> None:
         """The other way round is a failed connection as well, in time."""

@@ -122,6 +122,22 @@ async def turns(number: int = 6) -> None:
         await asyncio.sleep(0)
 
 
+async def test_an_end_right_after_the_handshake_is_not_missed() -> None:
+    """A broker that closes before the link is in anybody's hands is heard all the same."""
+    now = asyncio.get_running_loop().time()
+    wire = Wire(Connection([Plain("guest", "guest")], now=now))
+    pipe = Pipe(wire, Broker())
+    wire.connection_made(pipe)
+    await wire.opened
+    wire.data_received(method(0, "connection.close", 320, "CONNECTION_FORCED - too late", 0, 0))
+    ear = Ear(60.0)
+    link = RabbitLink(wire, "fake:5672", RabbitOptions(), ear)
+    await ear.until(lambda: bool(ear.losses), "the end")
+    assert "too late" in str(ear.losses[0])
+    await link.aclose()
+    assert len(ear.losses) == 1
+
+
 async def test_what_is_sent_in_one_turn_is_one_write(fake: Fake) -> None:
     """A hundred messages leave together, and so do their confirms' answers."""
     fake.link.send(outbound())

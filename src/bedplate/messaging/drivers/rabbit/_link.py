@@ -112,7 +112,7 @@ class RabbitLink:
         self.closing = False
         self._over: LinkLost | None = None
         self._gone = asyncio.Event()
-        wire.tell, wire.paused, wire.prepare = self._events, self._paused, self._prepare
+        wire.attach(tell=self._events, paused=self._paused, prepare=self._prepare)
 
     # --- sending --------------------------------------------------------------------------------
 

@@ -19,19 +19,18 @@ _HIGH_WATER = 256 * 1024
 class Wire(asyncio.Protocol):
     """Joins a transport of the loop to an engine.
 
-    ``opened`` is answered when the handshake is over, one way or the other. After that the owner
-    sets ``tell``, which is handed all events of one read, the last ever being ``Closed``;
-    ``paused``, which hears whether the socket keeps up; and ``prepare``, called before each write.
-    ``released`` is set when the socket is closed, which over TLS takes a while after the end.
+    ``opened`` is answered when the handshake is over, one way or the other. After that an owner
+    attaches. ``released`` is set when the socket is closed, over TLS a while after the end.
     """
 
     def __init__(self, engine: Connection) -> None:
         self.engine = engine
         self.loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[Opened | Closed] = self.loop.create_future()
-        self.tell: Callable[[Sequence[Event]], None] = self._shake_hands
-        self.paused: Callable[[bool], None] = _ignore
-        self.prepare: Callable[[], None] = _nothing
+        self._tell: Callable[[Sequence[Event]], None] = self._shake_hands
+        self._paused: Callable[[bool], None] = _ignore
+        self._prepare: Callable[[], None] = _nothing
+        self._early: list[Event] = []
         self.released = asyncio.Event()
         self.error = ""
         self._socket: asyncio.Transport | None = None
@@ -39,6 +38,24 @@ class Wire(asyncio.Protocol):
         self._scheduled = False
 
     # --- what its owner asks --------------------------------------------------------------------
+
+    def attach(
+        self,
+        *,
+        tell: Callable[[Sequence[Event]], None],
+        paused: Callable[[bool], None],
+        prepare: Callable[[], None],
+    ) -> None:
+        """Belong to an owner, once.
+
+        ``tell`` is handed all events of one read, also those since the handshake, the last ever
+        being ``Closed``; ``paused`` hears whether the socket fails to keep up; ``prepare`` is
+        called before each write, to add to it.
+        """
+        self._tell, self._paused, self._prepare = tell, paused, prepare
+        if self._early:
+            early, self._early = self._early, []
+            self.loop.call_soon(tell, early)
 
     def soon(self) -> None:
         """Write what the engine has to say at the end of this turn."""
@@ -96,17 +113,17 @@ class Wire(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Pass it on."""
-        self.paused(True)  # noqa: FBT003 - one thing only can be true
+        self._paused(True)  # noqa: FBT003 - one thing only can be true
 
     def resume_writing(self) -> None:
         """Pass it on."""
-        self.paused(False)  # noqa: FBT003 - one thing only can be true
+        self._paused(False)  # noqa: FBT003 - one thing only can be true
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _hear(self, events: list[Event]) -> None:
         if events:
-            self.tell(events)
+            self._tell(events)
             last = events[-1]
             if type(last) is Closed:
                 self._finish(last)
@@ -124,7 +141,7 @@ class Wire(asyncio.Protocol):
 
     def _write(self) -> None:
         self._scheduled = False
-        self.prepare()
+        self._prepare()
         data = self.engine.take_outgoing(self.loop.time())
         if data and self._socket is not None and not self._socket.is_closing():
             self._socket.write(data)
@@ -134,7 +151,7 @@ class Wire(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.prepare = _nothing
+        self._prepare = _nothing
         if self._socket is None:
             return
         if last.cause is Cause.SILENCE:
@@ -145,7 +162,9 @@ class Wire(asyncio.Protocol):
 
     def _shake_hands(self, events: Sequence[Event]) -> None:
         for event in events:
-            if isinstance(event, Opened | Closed) and not self.opened.done():
+            if self.opened.done():
+                self._early.append(event)
+            elif isinstance(event, Opened | Closed):
                 self.opened.set_result(event)
 
 
