@@ -300,7 +300,7 @@ def _equals_default(
         return written == default.text
     if spec.sample and written == spec.sample and value is default:
         return True  # its type refuses what documents show, which counts as the default
-    return type(value) is type(default) and value == default
+    return any(type(each) is type(default) and each == default for each in (written, value))
 
 
 def _warning(spec: OptionSpec, code: str, message: str, origin: Origin) -> Finding:
