@@ -135,7 +135,7 @@ def _ini_lines(spec: OptionSpec) -> Iterator[str]:
     if isinstance(kind, Multi) and not isinstance(spec.default, Unresolved):
         texts = value.split("\n")
     for text in texts:
-        yield f"{spec.name} = {_ini_text(_escaped(spec, text))}".rstrip()
+        yield f"{spec.name} = {_ini_text(text)}".rstrip()
 
 
 def _ini_text(text: str) -> str:
@@ -156,24 +156,24 @@ def _toml_lines(spec: OptionSpec) -> Iterator[str]:
     spelled |= isinstance(spec.default, Unresolved | None) or spec.required
     if not (spec.sample or spelled or spec.hides_default):
         default = native_of(spec.type, spec.default)
-    yield f"{_toml_key(spec.name)} = {_toml_value(default, spec)}"
+    yield f"{_toml_key(spec.name)} = {_toml_value(default)}"
 
 
 def _toml_key(name: str) -> str:
     return name if _BARE.fullmatch(name) else _toml_text(name)
 
 
-def _toml_value(value: object, spec: OptionSpec) -> str:
+def _toml_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list):
-        return f"[{', '.join(_toml_value(each, spec) for each in value)}]"
+        return f"[{', '.join(_toml_value(each) for each in value)}]"
     if isinstance(value, dict):
-        pairs = (f"{_toml_key(name)} = {_toml_value(each, spec)}" for name, each in value.items())
+        pairs = (f"{_toml_key(name)} = {_toml_value(each)}" for name, each in value.items())
         return f"{{ {', '.join(pairs)} }}" if value else "{}"
-    return _toml_text(_escaped(spec, str(value)))
+    return _toml_text(str(value))
 
 
 def _toml_text(text: str) -> str:
@@ -187,9 +187,3 @@ def _toml_text(text: str) -> str:
 def _shown_default(spec: OptionSpec) -> str:
     """Return the text behind the equals sign: the sample, or the default where it may be told."""
     return spec.sample or ("" if spec.hides_default else spec.default_text or "")
-
-
-def _escaped(spec: OptionSpec, text: str) -> str:
-    """Keep a dollar of a plain default from being read as the name of another option."""
-    literal = spec.interpolate and not isinstance(spec.default, Unresolved) and not spec.sample
-    return text.replace("$", "$$") if literal else text
