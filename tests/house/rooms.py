@@ -62,6 +62,7 @@ TRANSPORT = tuple(
         "outbox",
         "wheel",
         "crew",
+        "shift",
     )
 )
 """The files of the transport, and of what RPC and notifications share on top of it."""

@@ -31,7 +31,7 @@ class StockService(Stock):
         """Say what is known."""
         assert_type(ctx.remaining(), float | None)
         assert_type(ctx.cancelled, bool)
-        await ctx.progress({"step": 1})
+        ctx.report({"step": 1})
 
 
 async def calls(transport: Transport) -> None:

@@ -6,6 +6,7 @@ of messages: it runs functions.
 """
 
 import asyncio
+import inspect
 import queue
 import sys
 import threading
@@ -55,6 +56,21 @@ class Crew:
             return None
         task = _spawn(self._loop, self._await(function, self._leaving(done)), variables)
         return None if task.done() else task
+
+    def cancel(self, task: "asyncio.Task[None]") -> bool:
+        """Cancel a task that `run` returned; return whether it never began.
+
+        Then its ``done`` is not called: nothing of it runs, not even what would notice.
+        """
+        work = task.get_coro()
+        fresh = (
+            inspect.iscoroutine(work)
+            and inspect.getcoroutinestate(work) == inspect.CORO_CREATED
+            and not task.cancelling()
+        )
+        task.cancel()
+        self.running -= fresh
+        return fresh
 
     def close(self) -> None:
         """Let the threads end when they have done what is queued; waits for nobody."""

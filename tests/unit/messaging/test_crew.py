@@ -149,3 +149,28 @@ async def test_threads_are_started_as_needed_and_end_with_the_crew() -> None:
     for thread in threads:
         await asyncio.to_thread(thread.join, 5)
     assert mine() == []
+
+
+async def test_a_task_that_is_cancelled_before_it_begins_leaves_its_place() -> None:
+    """Nothing of it runs, so its done is not called; whoever cancels is told so, once."""
+    crew, ends = Crew(1, asyncio.get_running_loop(), "test"), Ends()
+    begun: list[str] = []
+
+    async def slow() -> None:
+        begun.append("slow")
+        await asyncio.sleep(100)
+
+    first = crew.run(slow, ends, contextvars.Context(), is_async=True)
+    assert first is not None
+    began = bool(begun)  # where tasks begin eagerly
+    assert crew.cancel(first) is not began
+    assert not crew.cancel(first)
+    await asyncio.sleep(1)
+    assert (crew.running, len(ends.all), bool(begun)) == (0, began, began)
+    second = crew.run(slow, ends, contextvars.Context(), is_async=True)
+    assert second is not None
+    await asyncio.sleep(1)
+    assert not crew.cancel(second)
+    await asyncio.sleep(1)
+    assert (crew.running, len(ends.all)) == (0, 1 + began)
+    crew.close()

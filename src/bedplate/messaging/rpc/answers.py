@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from bedplate.errors import CodecError, MessagingError
+from bedplate.errors import CodecError, MessagingError, RequestExpired
+from bedplate.messaging.delivery import Delivery
+from bedplate.messaging.intake import TTL_HEADER, Verdict
 from bedplate.messaging.rpc.faults import fault_of
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import NO_HEADERS, Headers, Outbound, Want
@@ -17,7 +19,7 @@ from bedplate.messaging.wheel import Timer
 from bedplate.messaging.wire import native
 from bedplate.messaging.wire.values import Beat, Fault, Reply, Request
 
-__all__ = ["Answers", "Heart"]
+__all__ = ["Answers", "Heart", "awaited_until"]
 
 _log = logging.getLogger("bedplate.messaging.rpc")
 
@@ -55,6 +57,25 @@ class Answers:
         except CodecError:
             bare = Fault(fault.call, fault.code, fault.type, "It cannot be told in full.")
             self._send(request, deadline, native.encode(bare).body, "fault")
+
+    def not_run(self, request: Request, deadline: float | None, verdict: Verdict) -> None:
+        """Say that a request was not run; nothing where it will be, by this server or another."""
+        if verdict is Verdict.EXPIRED:
+            error = RequestExpired.say(f"{request.method}() waited too long and was not run.")
+            self.fault(request, deadline, fault_of(error, request.id))
+        elif verdict is Verdict.PARK:
+            why = f"{request.method}() was begun too often without an end and is put aside."
+            self.fault(request, deadline, Fault(request.id, "parked", "Parked", why))
+
+    def cancelled(self, request: Request, deadline: float | None) -> None:
+        """Say that a request ended because its caller wished so."""
+        fault = Fault(request.id, "cancelled", "CancelledError", "The caller cancelled it.")
+        self.fault(request, deadline, fault)
+
+    def stopped(self, request: Request, deadline: float | None) -> None:
+        """Say that the server stopped before the request was done."""
+        why = f"The server stopped before {request.method}() was done."
+        self.fault(request, deadline, Fault(request.id, "server-stopped", "ServerStopped", why))
 
     def beat(self, request: Request, deadline: float | None, beat: Beat) -> None:
         """Send a sign of life, at most once."""
@@ -134,3 +155,18 @@ class Heart(Struct):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+
+def awaited_until(request: Request, delivery: Delivery) -> float | None:
+    """Return when the caller of a request stops waiting, in monotonic seconds; None: nobody waits.
+
+    It is the message's own deadline, or later by what it says. A cast's ttl bounds when it begins
+    and not how long it may take, so casts have none.
+    """
+    if request.reply_to is None or delivery.deadline is None:
+        return None
+    if request.timeout is None:
+        return delivery.deadline
+    ttl = delivery.headers.get(TTL_HEADER)
+    beyond = request.timeout - ttl if isinstance(ttl, int | float) else 0.0
+    return delivery.deadline + max(0.0, beyond)

@@ -69,10 +69,6 @@ class Context:
         """
         self._report(progress)
 
-    async def progress(self, progress: object) -> None:
-        """Do as `report` does."""
-        self._report(progress)
-
     def __repr__(self) -> str:
         return f"Context(method={self.method!r}, id={self.id!r})"
 

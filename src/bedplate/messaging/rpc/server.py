@@ -1,83 +1,54 @@
 """The server: takes requests, runs handlers within bounds, and always answers.
 
 Acts on what `dispatch` (which handler) and `bedplate.messaging.intake` (whether to run at all)
-decide. Knows no links and no bytes beyond the envelope.
+decide; when and how many at once is a `bedplate.messaging.shift`'s business. Knows no links and no
+bytes beyond the envelope.
 """
 
 import asyncio
 import logging
-from collections import Counter, deque
-from collections.abc import Callable
-from contextvars import Context as Variables
-from contextvars import copy_context
+from collections import Counter
 from functools import partial
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self, final
 
-from bedplate.errors import (
-    BadArguments,
-    MalformedMessage,
-    RemoteError,
-    RequestExpired,
-    TransportClosed,
-)
-from bedplate.messaging.consumer import Consumer
-from bedplate.messaging.crew import Crew
+from msgspec import Struct
+
+from bedplate.errors import BadArguments, MalformedMessage, RemoteError
 from bedplate.messaging.delivery import Delivery
-from bedplate.messaging.intake import TTL_HEADER, Ack, IntakePolicy, Verdict
-from bedplate.messaging.rpc.answers import Answers, Heart
+from bedplate.messaging.intake import Ack, Verdict
+from bedplate.messaging.rpc.answers import Answers, Heart, awaited_until
 from bedplate.messaging.rpc.context import CURRENT, Context
 from bedplate.messaging.rpc.dispatch import Handler, Routes
 from bedplate.messaging.rpc.faults import fault_of
 from bedplate.messaging.rpc.terms import COUNTED, ServerOptions, ServerStatistics
+from bedplate.messaging.shift import ACK, REJECT, Duties, Job, Shift, Turn, dismiss
 from bedplate.messaging.transport import Transport
-from bedplate.messaging.types import Address, Settle, Settlement, Source
-from bedplate.messaging.wheel import Timer
+from bedplate.messaging.types import Address, Source
 from bedplate.messaging.wire import native
-from bedplate.messaging.wire.values import QUEUED, RUNNING, Beat, Cancel, Fault, Request
+from bedplate.messaging.wire.values import QUEUED, RUNNING, Beat, Cancel, Request
 
 __all__ = ["Server"]
 
 _log = logging.getLogger("bedplate.messaging.rpc")
 
-_ACK = Settle(Settlement.ACK)
-_REJECT = Settle(Settlement.REJECT)
 _CANCELS_KEPT = 1000
-_LAST_WORDS = 1.0
+_NOT_RUN = MappingProxyType({Verdict.EXPIRED: "expired", Verdict.PARK: "refused"})
+"""What the statistics call it; otherwise it is returned."""
 
 
-class _Job:
-    """One request in the server's hands."""
+class _Asked(Struct, eq=False):
+    """What a turn of a server is about: one request. ``deadline``: when its caller gives up."""
 
-    __slots__ = (
-        "cancelled",
-        "consumer",
-        "context",
-        "deadline",
-        "delivery",
-        "expiry",
-        "handler",
-        "heart",
-        "over",
-        "request",
-        "running",
-        "task",
-    )
+    request: Request
+    handler: Handler
+    deadline: float | None
+    heart: Heart | None = None
+    context: Context | None = None
+    cancelled: bool = False
 
-    def __init__(
-        self, request: Request, delivery: Delivery, consumer: Consumer, handler: Handler
-    ) -> None:
-        self.request, self.delivery, self.consumer = request, delivery, consumer
-        self.handler = handler
-        self.deadline = _call_deadline(request, delivery)
-        self.running = self.over = self.cancelled = False
-        self.context: Context | None = None
-        self.heart: Heart | None = None
-        self.expiry: Timer | None = None
-        self.task: asyncio.Task[None] | None = None
 
-    def state(self) -> str:
-        return RUNNING if self.running else QUEUED
+_Turn = Turn[_Asked]
 
 
 @final
@@ -95,32 +66,25 @@ class Server:
         self._transport = transport
         self._routes = routes
         self._answers = Answers(transport, options.topic)
-        self._jobs: set[_Job] = set()
-        self._by_call: dict[str, _Job] = {}
-        self._waiting: deque[_Job] = deque()
+        self._by_call: dict[str, _Turn] = {}
         self._counts: Counter[str] = Counter()
         self._cancels: dict[str, None] = {}
-        self._consumers: list[Consumer] = []
-        self._crew: Crew | None = None
-        self._idle = asyncio.Event()
-        self._variables = Variables()
-        self._opened = self._stopping = self._starting = False
-
-    # --- life -----------------------------------------------------------------------------------
+        self._shift: Shift[_Asked] = Shift(
+            transport,
+            repr(self),
+            options.shift(),
+            Duties(
+                arrived=self._arrived,
+                dropped=self._dropped,
+                begin=self._begin,
+                missed=self._missed,
+                ended=self._ended,
+            ),
+        )
 
     async def __aenter__(self) -> Self:
         """Begin to serve. Raises what `Transport.consume` raises."""
-        if self._opened:
-            raise TransportClosed(what=f"{self!r}, which was entered before,")
-        self._opened = True
-        self._variables = copy_context()
-        loop = asyncio.get_running_loop()
-        self._crew = Crew(self.options.workers, loop, f"bedplate-{self.options.topic}")
-        try:
-            await self._consume_all()
-        except BaseException:
-            await self.aclose()
-            raise
+        await self._shift.open(map(Source, self._addresses()))
         return self
 
     async def __aexit__(
@@ -137,36 +101,14 @@ class Server:
         What still runs after ``drain`` seconds is cancelled; threads cannot be: their callers are
         told, and they end on their own.
         """
-        if self._stopping:
-            return
-        self._stopping = True
-        at_start = self.options.ack is Ack.START
-        try:
-            if at_start:
-                # What is not begun is not acknowledged: closing returns it to the broker.
-                await self._close_consumers()
-            for job in self._waiting:
-                self._counts["returned"] += 1
-                self._let_go(job)
-            self._waiting.clear()
-            await self._until_idle(self.options.drain)
-            self._cancel_all()
-            await self._until_idle(_LAST_WORDS)
-        finally:
-            self._cancel_all()
-            for job in tuple(self._jobs):
-                self._speak_for(job)
-            # What is acknowledged when it is done could be so until now.
-            await self._close_consumers()
-            if self._crew is not None:
-                self._crew.close()
+        await self._shift.aclose()
 
     def statistics(self) -> ServerStatistics:
         """Return how the server is doing now."""
         counts = self._counts
         return ServerStatistics(
-            running=0 if self._crew is None else self._crew.running,
-            waiting=len(self._waiting),
+            running=self._shift.running,
+            waiting=self._shift.waiting,
             late_answers=self._answers.late,
             lost_answers=self._answers.lost,
             **{name: counts[name] for name in COUNTED},
@@ -185,104 +127,47 @@ class Server:
             addresses.append(Address.server(topic, self.options.server, exchange=exchange))
         return addresses
 
-    async def _consume_all(self) -> None:
-        # Together: each takes a journey to the broker and back.
-        consuming = map(self._consume, self._addresses())
-        for each in await asyncio.gather(*consuming, return_exceptions=True):
-            if each is not None:
-                raise each
-
-    async def _consume(self, address: Address) -> None:
-        """Take from one address. Deliveries may outrun the answer that names their consumer."""
-        early: list[Delivery] = []
-        receive: Callable[[list[Delivery]], object] = early.extend
-
-        def hand_over(deliveries: list[Delivery]) -> None:
-            receive(deliveries)
-
-        consumer = await self._transport.consume(
-            Source(address),
-            hand_over,
-            credit=self.options.credit,
-            dropped=self._dropped,
-            policy=IntakePolicy(ack=self.options.ack),
-        )
-        self._consumers.append(consumer)
-        receive = partial(self._arrived, consumer)
-        if early:
-            receive(early)
-
-    async def _close_consumers(self) -> None:
-        consumers, self._consumers = self._consumers, []
-        for consumer in consumers:
-            await consumer.aclose()
-
-    def _cancel_all(self) -> None:
-        for job in self._jobs:
-            if job.task is not None:
-                job.task.cancel()
-
-    async def _until_idle(self, seconds: float) -> None:
-        if not self._jobs:
-            return
-        self._idle.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
-        except TimeoutError:
-            _log.warning("%d requests of %s still run", len(self._jobs), self.options.topic)
-
-    def _speak_for(self, job: _Job) -> None:
-        """Answer for a handler that does not end: its caller need not wait for the deadline."""
-        if self.options.ack is Ack.START:
-            self._answers.fault(job.request, job.deadline, _stopping(job.request))
-        self._counts["returned"] += 1
-        self._let_go(job)
-
     # --- taking ---------------------------------------------------------------------------------
 
-    def _arrived(self, consumer: Consumer, deliveries: list[Delivery]) -> None:
+    def _arrived(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
             try:
                 value = native.decode(delivery)
             except MalformedMessage as error:
-                self._malformed(delivery, consumer, error)
+                self._malformed(delivery, error)
                 continue
             if type(value) is Request:
-                self._take(value, delivery, consumer)
+                self._take(value, delivery)
             elif type(value) is Cancel:
-                _dismiss(delivery, consumer)
+                dismiss(delivery)
                 self._cancel(value.call)
             else:
                 why = f"a {delivery.kind} is not for a server"
-                misled = MalformedMessage(where="a message", why=why)
-                self._malformed(delivery, consumer, misled)
+                self._malformed(delivery, MalformedMessage(where="a message", why=why))
 
-    def _take(self, request: Request, delivery: Delivery, consumer: Consumer) -> None:
+    def _take(self, request: Request, delivery: Delivery) -> None:
         self._counts["received"] += 1
-        if self._stopping:
+        if self._shift.stopping:
             self._counts["returned"] += 1
-            return  # unsettled: closing the consumer returns it
+            return  # unsettled: closing the shift returns it
         if request.reply_to is not None and self._known(request):
-            _dismiss(delivery, consumer)
+            dismiss(delivery)
             return
         handler = self._routes.find(request.method, request.namespace, request.version)
+        deadline = awaited_until(request, delivery)
         if isinstance(handler, RemoteError):
-            _dismiss(delivery, consumer)
-            self._refuse(request, _call_deadline(request, delivery), handler)
+            dismiss(delivery)
+            self._refuse(request, deadline, handler)
             return
-        job = _Job(request, delivery, consumer, handler)
-        self._jobs.add(job)
+        asked = _Asked(request, handler, deadline)
+        turn = _Turn(delivery, asked)
         if request.reply_to is not None:
-            self._by_call[request.id] = job
+            self._by_call[request.id] = turn
             if request.heartbeat is not None:
-                job.heart = Heart(self._answers, request, job.deadline, job.state)
-        self._waiting.append(job)
-        self._start_waiting()
-        if not job.running and not job.over:
-            self._watch_expiry(job)
-        if job.heart is not None and not job.over:
-            job.heart.beat()
+                asked.heart = Heart(self._answers, request, deadline, partial(_state, turn))
+        self._shift.take(turn)
+        if asked.heart is not None and not turn.over:
+            asked.heart.beat()
 
     def _known(self, request: Request) -> bool:
         """Whether a call was cancelled before it came, or is in hand already."""
@@ -290,14 +175,15 @@ class Server:
             del self._cancels[request.id]
             self._counts["cancelled"] += 1
             return True
-        job = self._by_call.get(request.id)
-        if job is None:
+        turn = self._by_call.get(request.id)
+        if turn is None:
             return False
         # Sent again over a new link: the answer goes the new way, the work is done once.
         self._counts["repeated"] += 1
-        job.request = request
-        if job.heart is not None:
-            job.heart.request = request
+        asked = turn.work
+        asked.request = request
+        if asked.heart is not None:
+            asked.heart.request = request
         return True
 
     def _dropped(self, delivery: Delivery, verdict: Verdict) -> None:
@@ -312,18 +198,16 @@ class Server:
         if type(request) is not Request:
             return
         self._counts["received"] += 1
-        self._not_run(request, _call_deadline(request, delivery), verdict)
+        self._not_run(request, awaited_until(request, delivery), verdict)
 
-    def _malformed(self, delivery: Delivery, consumer: Consumer, error: MalformedMessage) -> None:
+    def _malformed(self, delivery: Delivery, error: MalformedMessage) -> None:
         """Reject what cannot be read; answer it where it says to whom."""
         self._counts["malformed"] += 1
         _log.warning("A message to %s was rejected: %s", self.options.topic, error)
-        delivery.settle(_REJECT)
-        consumer.grant(1)
+        dismiss(delivery, REJECT)
         if delivery.reply_to is not None and delivery.correlation_id:
             request = Request(delivery.correlation_id, "?", reply_to=delivery.reply_to)
-            fault = fault_of(error, request.id)
-            self._answers.fault(request, delivery.deadline, fault)
+            self._answers.fault(request, delivery.deadline, fault_of(error, request.id))
 
     def _refuse(self, request: Request, deadline: float | None, error: Exception) -> None:
         self._counts["refused"] += 1
@@ -332,187 +216,124 @@ class Server:
         self._answers.fault(request, deadline, fault_of(error, request.id))
 
     def _cancel(self, call_id: str) -> None:
-        job = self._by_call.get(call_id)
-        if job is None:
+        turn = self._by_call.get(call_id)
+        if turn is None:
             # It may be on its way to us still, or at another server of the topic.
             if len(self._cancels) >= _CANCELS_KEPT:
                 del self._cancels[next(iter(self._cancels))]
             self._cancels[call_id] = None
             return
-        job.cancelled = True
-        if job.context is not None:
-            job.context.cancelled = True
-        if job.task is not None:
-            job.task.cancel()
-        elif not job.running:
-            self._waiting.remove(job)
-            self._finish_cancelled(job)
+        asked = turn.work
+        asked.cancelled = True
+        if asked.context is not None:
+            asked.context.cancelled = True
+        if self._shift.cancel(turn):
+            self._finish_cancelled(turn)
 
     # --- running --------------------------------------------------------------------------------
 
-    def _start_waiting(self) -> None:
-        crew = self._crew
-        if crew is None or self._starting:
-            return  # a handler that ended while it was started: the loop below goes on
-        self._starting = True
+    def _begin(self, turn: _Turn) -> Job | None:
+        asked = turn.work
+        request, signature = asked.request, asked.handler.signature
         try:
-            while self._waiting and crew.free:
-                self._start(self._waiting.popleft(), crew)
-        finally:
-            self._starting = False
-
-    def _start(self, job: _Job, crew: Crew) -> None:
-        verdict = job.delivery.start()
-        if verdict is not Verdict.RUN:
-            self._not_run(job.request, job.deadline, verdict)
-            self._let_go(job)
-            return
-        request, signature = job.request, job.handler.signature
-        try:
-            where = f"the arguments of {request.method}()"
-            arguments = signature.unbind(request.args, where)
+            arguments = signature.unbind(request.args, f"the arguments of {request.method}()")
         except (MalformedMessage, ValueError) as error:
-            job.delivery.settle(_ACK)
+            turn.delivery.settle(ACK)
+            self._forget(asked)
             why = BadArguments.say(f"{request.method}(): {error}")
-            self._refuse(request, job.deadline, why)
-            self._let_go(job)
-            return
-        job.running = True
-        if job.expiry is not None:
-            job.expiry.cancel()
-        context = job.context = self._context(job)
-        variables = self._variables.copy()
-        variables.run(CURRENT.set, context)
-        first = (context,) if signature.takes_context else ()
-        function = partial(job.handler.function, *first, **arguments)
-        done = partial(self._ended, job)
-        job.task = crew.run(function, done, variables, is_async=signature.is_async)
-
-    def _watch_expiry(self, job: _Job) -> None:
-        """Let a caller hear that its request expired when it does, not when a worker is free."""
-        deadline = job.delivery.deadline
-        if deadline is not None:
-            left = deadline - self._transport.clock.now()
-            job.expiry = self._transport.after(max(left, 0.0), partial(self._expire, job))
-
-    def _expire(self, job: _Job) -> None:
-        deadline = job.delivery.deadline
-        if job.running or job.over or deadline is None:
-            return
-        if self._transport.clock.now() < deadline:
-            self._watch_expiry(job)
-            return
-        self._waiting.remove(job)
-        self._not_run(job.request, job.deadline, job.delivery.start())
-        self._let_go(job)
-
-    def _context(self, job: _Job) -> Context:
-        request = job.request
-        return Context(
+            self._refuse(request, asked.deadline, why)
+            return None
+        context = asked.context = Context(
             method=request.method,
             id=request.id,
             peer=request.peer,
             values=request.context,
-            deadline=job.deadline,
+            deadline=asked.deadline,
             clock=self._transport.clock,
-            report=partial(self._report, job),
+            report=partial(self._report, turn),
         )
+        variables = self._shift.variables()
+        variables.run(CURRENT.set, context)
+        first = (context,) if signature.takes_context else ()
+        function = partial(asked.handler.function, *first, **arguments)
+        return Job(function, variables, signature.is_async)
 
-    def _ended(self, job: _Job, result: object, error: BaseException | None) -> None:
-        if not job.over:
-            cancelled = isinstance(error, asyncio.CancelledError)
-            if cancelled and job.cancelled:
-                self._finish_cancelled(job)
-            elif cancelled and self._stopping:
-                self._speak_for(job)
-            else:
-                self._finish(job, result, error)
-        self._start_waiting()
+    def _ended(self, turn: _Turn, result: object, error: BaseException | None) -> None:
+        asked = turn.work
+        cancelled = isinstance(error, asyncio.CancelledError)
+        if cancelled and asked.cancelled:
+            self._finish_cancelled(turn)
+            return
+        self._forget(asked)
+        if cancelled and self._shift.stopping:
+            self._counts["returned"] += 1
+            if self.options.ack is Ack.START:  # otherwise it runs again, elsewhere
+                self._answers.stopped(asked.request, asked.deadline)
+            return
+        turn.delivery.settle(ACK)
+        if error is None:
+            self._finish(asked, result)
+        else:
+            self._finish_failed(asked, error)
 
-    def _finish(self, job: _Job, result: object, error: BaseException | None) -> None:
-        request = job.request
-        job.delivery.settle(_ACK)
-        if error is not None:
-            self._counts["faults"] += 1
-            if not isinstance(error, RemoteError):
-                _log.warning("%s of %s raised", request.method, self.options.topic, exc_info=error)
-            fault = fault_of(error, request.id, tracebacks=self.options.tracebacks)
-            self._answers.fault(request, job.deadline, fault)
-        elif request.reply_to is None:
+    def _finish(self, asked: _Asked, result: object) -> None:
+        if asked.request.reply_to is None:
             self._counts["done"] += 1
         else:
-            sent = self._answers.result(request, job.deadline, result)
+            sent = self._answers.result(asked.request, asked.deadline, result)
             self._counts["results" if sent else "faults"] += 1
-        self._let_go(job)
 
-    def _finish_cancelled(self, job: _Job) -> None:
+    def _finish_failed(self, asked: _Asked, error: BaseException) -> None:
+        self._counts["faults"] += 1
+        request = asked.request
+        if not isinstance(error, RemoteError):
+            _log.warning("%s of %s raised", request.method, self.options.topic, exc_info=error)
+        fault = fault_of(error, request.id, tracebacks=self.options.tracebacks)
+        self._answers.fault(request, asked.deadline, fault)
+
+    def _finish_cancelled(self, turn: _Turn) -> None:
         self._counts["cancelled"] += 1
-        job.delivery.settle(_ACK)
-        why = "The caller cancelled it."
-        self._answers.fault(
-            job.request, job.deadline, Fault(job.request.id, "cancelled", "CancelledError", why)
-        )
-        self._let_go(job)
+        turn.delivery.settle(ACK)
+        self._forget(turn.work)
+        self._answers.cancelled(turn.work.request, turn.work.deadline)
+
+    def _missed(self, turn: _Turn, verdict: Verdict) -> None:
+        self._forget(turn.work)
+        self._not_run(turn.work.request, turn.work.deadline, verdict)
 
     def _not_run(self, request: Request, deadline: float | None, verdict: Verdict) -> None:
-        if verdict is Verdict.EXPIRED:
-            self._counts["expired"] += 1
-            error = RequestExpired.say(f"{request.method}() waited too long and was not run.")
-            self._answers.fault(request, deadline, fault_of(error, request.id))
-        elif verdict is Verdict.PARK:
-            self._counts["refused"] += 1
-            why = f"{request.method}() was begun too often without an end and is put aside."
-            self._answers.fault(request, deadline, Fault(request.id, "parked", "Parked", why))
-        else:
-            self._counts["returned"] += 1
+        self._counts[_NOT_RUN.get(verdict, "returned")] += 1
+        self._answers.not_run(request, deadline, verdict)
 
-    def _let_go(self, job: _Job) -> None:
-        """End a request: no more beats, its credit back, and maybe the server is idle."""
-        job.over = True
-        if job.heart is not None:
-            job.heart.stop()
-        if job.expiry is not None:
-            job.expiry.cancel()
-        self._jobs.discard(job)
-        if job.request.reply_to is not None:
-            self._by_call.pop(job.request.id, None)
-        if not self._stopping:
-            job.consumer.grant(1)
-        elif not self._jobs:
-            self._idle.set()
+    def _forget(self, asked: _Asked) -> None:
+        """Beat no more, and know the call no more. Leaves no cycle for the collector to find."""
+        if asked.heart is not None:
+            asked.heart.stop()
+        asked.heart = asked.context = None
+        if asked.request.reply_to is not None:
+            self._by_call.pop(asked.request.id, None)
 
-    def _report(self, job: _Job, progress: object) -> None:
-        """Send progress; from a plain handler's thread by way of the loop."""
+    def _report(self, turn: _Turn, progress: object) -> None:
+        """Send progress; from another thread by way of the loop."""
         text = native.dumps(progress, "progress")
-        if not job.handler.signature.is_async:
-            self._transport.loop.call_soon_threadsafe(self._report_here, job, text)
+        loop = self._transport.loop
+        if _running_loop() is loop:
+            self._report_here(turn, text)
         else:
-            self._report_here(job, text)
+            loop.call_soon_threadsafe(self._report_here, turn, text)
 
-    def _report_here(self, job: _Job, text: bytes) -> None:
-        if not job.over:
-            self._answers.beat(job.request, job.deadline, Beat(job.request.id, RUNNING, text))
-
-
-def _dismiss(delivery: Delivery, consumer: Consumer) -> None:
-    delivery.settle(_ACK)
-    consumer.grant(1)
+    def _report_here(self, turn: _Turn, text: bytes) -> None:
+        if not turn.over:
+            request = turn.work.request
+            self._answers.beat(request, turn.work.deadline, Beat(request.id, RUNNING, text))
 
 
-def _call_deadline(request: Request, delivery: Delivery) -> float | None:
-    """Return when the caller stops waiting: the message's own deadline, or later by what it says.
+def _state(turn: _Turn) -> str:
+    return RUNNING if turn.running else QUEUED
 
-    A cast's ttl bounds when it begins and not how long it may take, so casts have none.
-    """
-    if request.reply_to is None or delivery.deadline is None:
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
         return None
-    if request.timeout is None:
-        return delivery.deadline
-    ttl = delivery.headers.get(TTL_HEADER)
-    beyond = request.timeout - ttl if isinstance(ttl, int | float) else 0.0
-    return delivery.deadline + max(0.0, beyond)
-
-
-def _stopping(request: Request) -> Fault:
-    why = f"The server stopped before {request.method}() was done."
-    return Fault(request.id, "server-stopped", "ServerStopped", why)

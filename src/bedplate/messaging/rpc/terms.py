@@ -1,10 +1,9 @@
 """On what terms a server works, and how it is doing. Values only."""
 
-from math import inf
-
 from msgspec import Struct
 
-from bedplate.messaging.intake import Ack
+from bedplate.messaging.intake import Ack, IntakePolicy
+from bedplate.messaging.shift import ShiftOptions
 
 __all__ = ["COUNTED", "ServerOptions", "ServerStatistics"]
 
@@ -38,17 +37,16 @@ class ServerOptions(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.topic:
             raise ValueError("a server needs the name of a topic")
-        if self.workers < 1:
-            raise ValueError(f"workers={self.workers}: a server needs at least one")
-        if self.accept is not None and self.accept < 0:
-            raise ValueError(f"accept={self.accept}: it counts waiting requests, 0 or more")
-        if not 0 <= self.drain < inf:
-            raise ValueError(f"drain={self.drain!r}: give a number of seconds")
+        self.shift()  # refuses numbers that make no sense
 
-    @property
-    def credit(self) -> int:
-        """How many requests are taken from each address at once: running and waiting."""
-        return self.workers + (4 * self.workers if self.accept is None else self.accept)
+    def shift(self) -> ShiftOptions:
+        """Return how much is worked on at once, and how that ends."""
+        return ShiftOptions(
+            workers=self.workers,
+            accept=self.accept,
+            policy=IntakePolicy(ack=self.ack),
+            drain=self.drain,
+        )
 
 
 class ServerStatistics(Struct, frozen=True):

@@ -396,3 +396,36 @@ async def test_a_cancelled_drain_returns_everything(here: Transport, there: Tran
     async with notify.listen(there, ears):
         await asyncio.sleep(1)
     assert begun == ears.types == ["x"]
+
+
+async def test_a_notification_that_waits_expires_in_time(here: Transport, there: Transport) -> None:
+    """Its place is free when its time is over, though no worker is; it is counted as expired."""
+    begun: list[str] = []
+
+    async def slow(notification: notify.Notification) -> None:
+        begun.append(notification.event_type)
+        await asyncio.sleep(100)
+
+    async with notify.listen(there, slow, workers=1, priorities=("info",), drain=0) as listener:
+        await notifier(here).info("long")
+        await notifier(here).with_(ttl=5).info("short")
+        await asyncio.sleep(4)
+        assert (listener.statistics().waiting, listener.statistics().expired) == (1, 0)
+        await asyncio.sleep(1.5)
+        assert (listener.statistics().waiting, listener.statistics().expired) == (0, 1)
+        await asyncio.sleep(200)
+    assert begun == ["long"]
+
+
+async def test_what_arrives_too_late_is_counted(url: str, here: Transport) -> None:
+    """A notification that expired on its way counts as received and expired."""
+    slow, ears = Faults(), Ears()
+    slow.arriving.delay(10.0)
+    async with (
+        Transport.connect(url, driver=faulty(MemoryDriver(), slow)) as there,
+        notify.listen(there, ears) as listener,
+    ):
+        await notifier(here).with_(ttl=5).info("late")
+        await asyncio.sleep(20)
+        assert (listener.statistics().received, listener.statistics().expired) == (1, 1)
+    assert ears.heard == []

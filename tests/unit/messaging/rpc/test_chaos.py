@@ -135,7 +135,7 @@ async def act(
         assert statistics.open == 0
         assert statistics.started <= len(requests)
         assert server.statistics().running == server.statistics().waiting == 0
-        assert not server._jobs
+        assert not server._shift.in_hand
         assert not server._by_call
         assert not client._caller._looks
         assert work.running == 0
@@ -182,9 +182,8 @@ async def test_nothing_is_left_of_calls_that_are_over(here: Transport, there: Tr
                 await asyncio.gather(*(one(n) for n in range(60)))
             await asyncio.sleep(10)
         assert client.statistics().open == 0
-        assert not server._jobs
+        assert not server._shift.in_hand
         assert not server._by_call
-        assert not server._waiting
         # One timer of the client may be armed for a call that is over; there are no others.
         assert here.statistics().timers <= before[0] + 1
         assert there.statistics().timers == before[1]

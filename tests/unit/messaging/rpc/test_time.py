@@ -42,7 +42,7 @@ class Slow:
 
     async def steps(self, ctx: rpc.Context, count: int) -> int:
         for n in range(count):
-            await ctx.progress({"step": n})
+            ctx.report({"step": n})
             await asyncio.sleep(1)
         return count
 
@@ -513,3 +513,38 @@ async def test_beats_say_what_becomes_of_a_request(here: Transport, there: Trans
         (4.5, "running"),
         (4.7, "Reply"),
     ]
+
+
+async def test_a_call_that_is_cancelled_before_it_begins_leaves_no_trace(
+    here: Transport, there: Transport, faults: Faults
+) -> None:
+    """A request and its cancellation that arrive together keep no worker."""
+    service = Slow()
+    async with rpc.serve(there, service, topic="slow", workers=1) as server:
+        client = rpc.Client(here, topic="slow", timeout=20)
+        await client.call("sleep", seconds=0)
+        faults.freeze()
+        call = asyncio.ensure_future(client.call("sleep", seconds=500))
+        await asyncio.sleep(1)
+        call.cancel()
+        await asyncio.sleep(1)
+        faults.thaw()
+        assert await client.call("sleep", seconds=0) == "slept"
+        statistics = server.statistics()
+        assert (statistics.running, statistics.cancelled, statistics.results) == (0, 1, 2)
+
+
+async def test_progress_is_reported_from_any_thread(here: Transport, there: Transport) -> None:
+    """Also from a thread that an async handler started."""
+
+    class Threaded:
+        async def work(self, ctx: rpc.Context) -> str:
+            await asyncio.to_thread(ctx.report, "from a thread")
+            ctx.report("from the loop")
+            return "done"
+
+    heard: list[object] = []
+    async with rpc.serve(there, Threaded(), topic="threaded"):
+        client = rpc.Client(here, topic="threaded", heartbeat=10, on_progress=heard.append)
+        assert await client.call("work") == "done"
+    assert heard == ["from a thread", "from the loop"]
