@@ -32,6 +32,7 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 _LIKE_A_KEY = re.compile(r"[ \t]+[A-Za-z_][\w.-]*(?:[ \t]+=(?!=)|=[ \t]*[^\s=])")
 _HEADER = re.compile(r"\[([^\[\]]+)\]")
 _MOST_ERRORS = 100
+_MOST_LINES = 200_000
 _BOM = "\ufeff"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -80,7 +81,7 @@ class Document:
     ``lines`` are all physical lines, ``headers`` and ``entries`` what they mean, in order;
     ``findings`` what is wrong (severity ``error``: such a file must not be used) or looks like a
     mistake (``warning``). ``bytes(document)`` are the bytes it was parsed from. Of a file that is
-    no configuration at all the rest, after a hundred errors, is one broken line.
+    no configuration at all the rest, after a hundred errors or 200 000 lines, is one broken line.
     """
 
     __slots__ = ("entries", "findings", "headers", "lines", "name")
@@ -224,7 +225,9 @@ class _Reading:
         """Read line by line, until the end or until it is clear that this is something else."""
         for match in _LINES.finditer(text):
             self.feed(match[0])
-            if self.errors >= _MOST_ERRORS and match.end() < len(text):
+            too_much = self.errors >= _MOST_ERRORS or len(self.lines) >= _MOST_LINES
+            if too_much and match.end() < len(text):
+                self.end_value()
                 self.section = None  # whatever follows may belong anywhere
                 self._report("too-many-errors", "The rest is not read; is this configuration?")
                 self.skip(text[match.end() :])

@@ -13,6 +13,7 @@ from bedplate.errors import Finding
 
 __all__ = ["certain", "flags_of_secrets", "nearest", "unknown_options", "unknown_sections"]
 
+_MOST_UNKNOWN = 300
 _JUDGED = frozenset(
     {
         "bad-interpolation",
@@ -82,13 +83,27 @@ def unknown_options(
 
     ``early`` says that somebody still may.
     """
-    return tuple(
-        _unknown_option(section, option, raw, schema, severity, early=early)
+    found = [
+        (section, option, raw)
         for section, known in schema.sections.items()
         for option, raws in merged.values.get(section, {}).items()
         if option not in known.options
         for raw in raws
-    )
+    ]
+    told = [_unknown_option(*each, schema, severity, early=early) for each in found[:_MOST_UNKNOWN]]
+    return (*told, *_rest(len(found), found[_MOST_UNKNOWN:], severity))
+
+
+def _rest(count: int, rest: list[tuple[str, str, Raw]], severity: str) -> list[Finding]:
+    """Say once that there are more, of a file that most probably is another program's."""
+    if not rest:
+        return []
+    message = f"In all {count} options are unknown; is this the right file?"
+    section, option, raw = rest[0]
+    origin = raw.origin
+    return [
+        note(severity, "unknown-option", message, section=section, option=option, origin=origin)
+    ]
 
 
 def unknown_sections(
@@ -96,11 +111,17 @@ def unknown_sections(
 ) -> tuple[Finding, ...]:
     """Report the sections that nobody declares."""
     known = {*schema.sections, *schema.old_sections}
+    unknown = [each for each in merged.sections.items() if each[0] not in known]
     findings = [
         _unknown_section(section, origin, schema, severity)
-        for section, origin in merged.sections.items()
-        if section not in known
+        for section, origin in unknown[:_MOST_UNKNOWN]
     ]
+    if len(unknown) > _MOST_UNKNOWN:
+        section, origin = unknown[_MOST_UNKNOWN]
+        message = f"In all {len(unknown)} sections are unknown; is this the right file?"
+        findings.append(
+            note(severity, "unknown-section", message, section=section, option=None, origin=origin)
+        )
     # Of a section that has only old names, other options are as unknown as the section was.
     findings += [
         _unknown_option(section, option, raw, schema, severity)

@@ -55,6 +55,7 @@ def _shaped(shape: SectionSpec, name: str) -> SectionSpec:
     options = {
         option: spec._replace(
             section=name,
+            optional=True,
             was=tuple((name, old) for section, old in spec.was if section == shape.name),
         )
         for option, spec in shape.options.items()

@@ -260,3 +260,25 @@ def test_values_of_what_is_wrong_are_refused(tmp_path: Path) -> None:
     path.write_text("[api]\nworkers = x\n")
     with pytest.raises(InvalidConfig):
         audit([path], sections=[Api]).rows()
+
+
+# --- what is far too much -----------------------------------------------------------------------
+
+
+def test_a_file_of_another_program_is_told_in_bounds(found: type[Found]) -> None:
+    """Of thousands of unknown names some hundreds are told, and how many there are."""
+    options = "".join(f"some_name_{number} = 1\n" for number in range(5000))
+    findings = found.of(f"[api]\n{options}")
+    assert len(findings) == 301
+    assert "In all 5000 options are unknown" in findings[-1].message
+    sections = "".join(f"[some_{number}]\n" for number in range(5000))
+    findings = found.of(sections)
+    assert len(findings) == 301
+    assert "In all 5000 sections are unknown" in findings[-1].message
+
+
+def test_a_file_without_end_is_not_read_to_its_end(found: type[Found]) -> None:
+    """Nothing that people write has hundreds of thousands of lines."""
+    (finding,) = found.of("\n" * 300_000)
+    assert (finding.line, finding.code) == (200_001, "too-many-errors")
+    assert found.codes("\n" * 199_000 + "[api]\nworkers = x\n") == [(199_002, "wrong-type")]

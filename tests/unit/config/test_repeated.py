@@ -1,0 +1,87 @@
+"""Sections that an option names have the shape that the schema describes."""
+
+from types import MappingProxyType
+
+import pytest
+
+from bedplate.config import Finding, Schema, Section, option
+from bedplate.config.auditing import audit_trees
+from bedplate.config.document import Document
+from bedplate.config.schema import SectionSpec, describe
+
+
+class Common(Section, name="DEFAULT"):
+    enabled_backends: list[str] = option(default=["standard"])
+    by_driver: dict[str, str] = option(default={})
+
+
+class Backend(Section, name="backend_defaults", optional=True):
+    size: int = option(default=1, was=("capacity",))
+    path: str = option()
+
+
+class Rbd(Section, optional=True):
+    pool: str = option(default="")
+
+
+def shape(spec: SectionSpec, each: str, by: str = "") -> SectionSpec:
+    return spec._replace(each=each, by=by)
+
+
+LISTED = Schema([describe(Common), shape(describe(Backend), "enabled_backends")])
+DRIVEN = Schema(
+    [
+        describe(Common),
+        shape(describe(Backend), "by_driver", "file"),
+        shape(describe(Rbd), "by_driver", "rbd"),
+    ]
+)
+
+
+def findings(text: str, schema: Schema = LISTED) -> list[tuple[int | None, str, str | None]]:
+    tree = Document.parse(text.encode(), "f.conf").tree()
+    found: tuple[Finding, ...] = audit_trees([tree], schema, "X").findings
+    return [(each.line, each.code, each.section) for each in found]
+
+
+def test_named_sections_are_checked_like_the_one_they_are_shaped_after() -> None:
+    """Wrong values, unknown and old names, and what is required in each of them."""
+    text = (
+        "[DEFAULT]\nenabled_backends = fast, slow\n[fast]\npath = /a\nsize = x\npaht = 1\n"
+        "[slow]\ncapacity = 3\n"
+    )
+    assert findings(text) == [
+        (5, "wrong-type", "fast"),
+        (6, "unknown-option", "fast"),
+        (8, "deprecated-name", "slow"),
+        (None, "missing-required", "slow"),
+    ]
+
+
+def test_a_section_that_is_named_and_not_there_is_missing() -> None:
+    """One that is there and not named is unknown; defaults name sections too."""
+    text = "[DEFAULT]\nenabled_backends = fast\n[other]\npath = /a\n"
+    assert findings(text) == [(3, "unknown-section", "other"), (None, "missing-section", "fast")]
+    assert findings("[standard]\npath = /a\n") == []
+    assert findings("") == [(None, "missing-section", "standard")]
+
+
+def test_a_driver_picks_the_shape() -> None:
+    """Where names stand with drivers, each section has the options of its own driver."""
+    text = (
+        "[DEFAULT]\nby_driver = a:file,b:rbd\n[a]\npath = /x\npool = y\n[b]\npool = y\npath = /x\n"
+    )
+    assert findings(text, DRIVEN) == [(5, "unknown-option", "a"), (8, "unknown-option", "b")]
+
+
+@pytest.mark.parametrize("value", ["", "  ", '"'])
+def test_a_wrong_list_names_nothing(value: str) -> None:
+    """It is wrong where it stands, if at all, and that is all."""
+    assert len(findings(f"[DEFAULT]\nenabled_backends = {value}\n")) <= 1
+
+
+def test_a_schema_is_as_it_was() -> None:
+    """What one file names is known for that file only."""
+    findings("[DEFAULT]\nenabled_backends = fast\n[fast]\npath = /a\n")
+    assert set(LISTED.sections) == {"DEFAULT", "backend_defaults"}
+    assert isinstance(LISTED.sections, MappingProxyType)
