@@ -3,6 +3,7 @@
 Knows nothing of links.
 """
 
+import difflib
 import warnings
 
 from bedplate._floor import plugins
@@ -77,10 +78,12 @@ def options_for(driver: Driver, url: TransportUrl, given: Section | None) -> Sec
     for name, text in url.options:
         spec = specs.get(name)
         if spec is None:
+            near = difflib.get_close_matches(name[:100], specs, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise InvalidUrl(
                 url=str(url),
                 why=f"the {driver.name} driver has no option {name!r} "
-                f"(it has: {', '.join(sorted(specs)) or 'none'}).",
+                f"(it has: {', '.join(sorted(specs)) or 'none'}).{hint}",
             )
         try:
             values[name] = spec.type.parse(text)

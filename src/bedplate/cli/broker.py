@@ -1,0 +1,283 @@
+"""What the commands that talk to a broker share: connecting, and giving up in words.
+
+Loads messaging when a command runs, never before. Knows nothing of what is said to the broker.
+"""
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bedplate.cli.sections import Misuse
+from bedplate.cli.values import json_text, printable, write
+
+if TYPE_CHECKING:
+    import logging
+
+    from bedplate.clock import Deadline
+    from bedplate.errors import MessagingError
+    from bedplate.messaging import Transport, TransportUrl
+
+    Work = Callable[[Transport, Deadline], Coroutine[Any, Any, int]]
+
+__all__ = [
+    "EXCHANGE",
+    "JSON",
+    "SECONDS",
+    "TIMEOUT",
+    "URL",
+    "Failed",
+    "converse",
+    "give_up_after",
+]
+
+_PROMPT_CLOSE, _PATIENT_CLOSE = 0.25, 5.0
+
+
+class Failed(click.ClickException):
+    """What was asked for could not be done; exit status 1."""
+
+    exit_code = 1
+
+    def show(self, file: object = None) -> None:
+        """Print the sentence on standard error."""
+        del file
+        click.echo(f"bedplate: {printable(self.message)}", err=True)
+
+
+class _Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases only
+    """A number of seconds above 0."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return it. Fails for what is no such number."""
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < inf:
+            self.fail(f"{value!r} is no number of seconds above 0.", param, ctx)
+        return seconds
+
+
+SECONDS = _Seconds()
+"""A type of options: seconds above 0."""
+URL = click.argument("url", metavar="URL")
+"""The broker to talk to; the first argument of every command."""
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+"""What programs ask for."""
+EXCHANGE = click.option(
+    "--exchange",
+    metavar="E",
+    default="default",
+    show_default=True,
+    help="The name space of the topic.",
+)
+"""Where a topic is; equal topics of two exchanges never meet."""
+TIMEOUT = click.option(
+    "--timeout",
+    metavar="S",
+    type=SECONDS,
+    default=60.0,
+    show_default=True,
+    help="Seconds for everything together, connecting included.",
+)
+"""One deadline for a command that ends."""
+
+
+# --- the conversation ---------------------------------------------------------------------------
+
+
+def converse(
+    url: str, work: "Work", *, timeout: float, as_json: bool = False, lasting: bool = False
+) -> int:
+    """Connect, do the work, close; return the work's exit status.
+
+    ``work`` gets the transport and the deadline that ``timeout`` (seconds) sets for all of it.
+    Work that is ``lasting`` has ``timeout`` for connecting only; it survives lost links, tells of
+    them on standard error, and ends with status 0 on SIGINT and SIGTERM. Other work fails with the
+    first connection that does. Raises `Misuse` for a URL that cannot be used, `Failed`.
+    """
+    import asyncio
+
+    from bedplate.errors import InvalidUrl, MessagingError
+    from bedplate.messaging import RecoveryPolicy, Transport, TransportPolicy
+
+    transport = Transport.connect(
+        _parsed(url),
+        timeout=timeout,
+        policy=TransportPolicy(
+            recovery=RecoveryPolicy(give_up=None if lasting else 0.0),
+            close_timeout=_PATIENT_CLOSE if lasting else _PROMPT_CLOSE,
+        ),
+    )
+    talk = _talk(transport, work, timeout)
+    with _logs(lasting=lasting):
+        try:
+            return asyncio.run(_until_signalled(talk) if lasting else talk)
+        except InvalidUrl as error:
+            raise Misuse(printable(str(error))) from None
+        except MessagingError as error:
+            overall = _overall(error, timeout)
+            if as_json:
+                write(json_text({"error": _as_value(overall)}))
+            raise Failed(_told(overall)) from error
+
+
+async def _talk(transport: "Transport", work: "Work", timeout: float) -> int:  # noqa: ASYNC109 - one deadline covers all stages
+    import asyncio
+
+    from bedplate.clock import Deadline
+
+    deadline = Deadline(asyncio.get_running_loop().time(), timeout)
+    async with transport:
+        return await work(transport, deadline)
+
+
+async def _until_signalled(talk: Coroutine[Any, Any, int]) -> int:
+    """Let a signal end the work in good order; a second one ends the process."""
+    import asyncio
+    import signal
+    import threading
+
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    told: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread():
+        return await talk
+
+    def stop() -> None:
+        told.append(1)
+        for each in signals:
+            loop.remove_signal_handler(each)
+        if task is not None:
+            task.cancel()
+
+    for each in signals:
+        loop.add_signal_handler(each, stop)
+    try:
+        return await talk
+    except asyncio.CancelledError:
+        if not told:
+            raise
+        return 0
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)
+
+
+@contextlib.asynccontextmanager
+async def give_up_after(seconds: float | None, *, counted: bool) -> AsyncIterator[None]:
+    """End a block after so many seconds; that is a failure where something was to be counted."""
+    import asyncio
+
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        if counted:
+            raise Failed(f"fewer than asked for came within {seconds:g} s.") from None
+
+
+def _parsed(url: str) -> "TransportUrl":
+    """Read a URL whose driver is installed. Raises `Misuse`, which names those that are."""
+    import difflib
+
+    from bedplate.errors import InvalidUrl, PluginNotFound
+    from bedplate.messaging import TransportUrl, find_driver
+
+    try:
+        parsed = TransportUrl(url)
+        find_driver(parsed.driver)
+    except InvalidUrl as error:
+        raise Misuse(printable(str(error))) from None
+    except PluginNotFound as error:
+        near = difflib.get_close_matches(error.name, error.known, n=1)
+        hint = f" Did you mean {near[0]}://?" if near else ""
+        raise Misuse(
+            f"no driver for {printable(error.name)}:// is installed (there are: "
+            f"{', '.join(error.known) or 'none'}).{hint}"
+        ) from None
+    return parsed
+
+
+@contextlib.contextmanager
+def _logs(*, lasting: bool) -> Iterator[None]:
+    """Let the library's warnings be sentences on standard error, or keep them to itself."""
+    import logging
+
+    logger = logging.getLogger("bedplate")
+    handler: logging.Handler = logging.NullHandler()
+    if lasting:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setLevel(logging.WARNING)
+        handler.setFormatter(_formatter())
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def _formatter() -> "logging.Formatter":
+    import logging
+
+    class Sentence(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            error = record.exc_info[1] if record.exc_info else None
+            why = f": {type(error).__name__}: {error}" if error is not None else ""
+            return f"bedplate: {printable(record.getMessage() + why)}"
+
+    return Sentence()
+
+
+# --- what went wrong ----------------------------------------------------------------------------
+
+
+def _overall(error: "MessagingError", timeout: float) -> "MessagingError":
+    """Return a deadline's error with the seconds that the user gave, not with what was left."""
+    from bedplate.errors import DeadlineExceeded
+
+    if not isinstance(error, DeadlineExceeded):
+        return error
+    whole = DeadlineExceeded(
+        operation=error.operation, target=error.target, timeout=timeout, stage=error.stage
+    )
+    whole.__cause__ = error.__cause__
+    return whole
+
+
+def _told(error: "MessagingError") -> str:
+    from bedplate.errors import DeadlineExceeded, RemoteError
+
+    if isinstance(error, RemoteError):
+        lines = [f"{error.peer or 'The server'} answered with {error}"]
+        lines += [f"  caused by {kind}: {text}" for kind, text in error.causes]
+        return "\n".join(lines)
+    if isinstance(error, DeadlineExceeded) and error.__cause__ is not None:
+        return f"{error} {error.__cause__}"
+    return str(error)
+
+
+def _as_value(error: "MessagingError") -> Mapping[str, object]:
+    from bedplate.errors import RemoteError
+
+    told: dict[str, object] = {"code": error.code, "type": type(error).__name__}
+    if not isinstance(error, RemoteError):
+        return {**told, "message": str(error), "retryable": error.retryable}
+    return {
+        **told,
+        "type": error.type,
+        "message": error.message,
+        "details": error.details,
+        "causes": [list(each) for each in error.causes],
+        "retryable": error.retryable,
+    }

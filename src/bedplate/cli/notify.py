@@ -1,0 +1,261 @@
+"""``bedplate notify``: send notifications, and watch those of others.
+
+Parses, calls `bedplate.messaging.notify`, prints. Knows nothing of how notifications travel.
+"""
+
+import asyncio
+import secrets
+import socket
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from bedplate.cli.broker import EXCHANGE, JSON, SECONDS, TIMEOUT, URL, converse, give_up_after
+from bedplate.cli.sections import Misuse
+from bedplate.cli.values import json_text, named_values, printable, write
+
+if TYPE_CHECKING:
+    from bedplate.clock import Deadline
+    from bedplate.messaging import Transport
+    from bedplate.messaging.notify import Notification
+
+__all__ = ["notify"]
+
+_OWN_POOL_LASTS = 60.0
+_LAST_ACKNOWLEDGED = 0.25
+_PRIORITIES = ("audit", "debug", "info", "warn", "error", "critical", "sample")
+
+
+@click.group()
+def notify() -> None:
+    """Send notifications, and watch those of others."""
+
+
+# --- send ---------------------------------------------------------------------------------------
+
+
+@notify.command("send")
+@URL
+@click.argument("event_type", metavar="EVENT_TYPE")
+@click.argument("payload", metavar="[NAME=VALUE]...", nargs=-1)
+@click.option(
+    "--priority", type=click.Choice(_PRIORITIES), default="info", show_default=True, help="Of it."
+)
+@click.option("--topic", metavar="T", default="notifications", show_default=True, help="Where to.")
+@EXCHANGE
+@click.option(
+    "--publisher", metavar="P", default=None, help="Who says so; bedplate and this host otherwise."
+)
+@click.option(
+    "--ttl", metavar="S", type=SECONDS, help="Seconds it may wait for a listener; else for ever."
+)
+@TIMEOUT
+@JSON
+def _send(  # noqa: PLR0913 - one parameter an option, as click hands them over
+    url: str,
+    event_type: str,
+    payload: tuple[str, ...],
+    *,
+    priority: str,
+    topic: str,
+    exchange: str,
+    publisher: str | None,
+    ttl: float | None,
+    timeout: float,
+    as_json: bool,
+) -> int:
+    """Send a notification of EVENT_TYPE and print its id once the broker has it.
+
+    The payload is an object of the NAMEs; a VALUE is JSON (count=2) or, where it is none, text.
+    """
+    given = named_values(payload)
+    if not event_type:
+        raise Misuse("a notification needs an event type, such as item.created.")
+    if not topic:
+        raise Misuse("a notification needs the name of a topic.")
+
+    async def work(transport: "Transport", deadline: "Deadline") -> int:
+        from bedplate.messaging import notify as notify_
+
+        notifier = notify_.Notifier(
+            transport,
+            publisher or f"bedplate.{socket.gethostname()}",
+            topic=topic,
+            exchange=exchange,
+            ttl=ttl,
+            timeout=max(deadline.remaining(asyncio.get_running_loop().time()), 0.001),
+        )
+        sent = await notifier.notify(priority, event_type, given)
+        write(json_text({"id": sent}) if as_json else sent)
+        return 0
+
+    return converse(url, work, timeout=timeout, as_json=as_json)
+
+
+# --- tail ---------------------------------------------------------------------------------------
+
+
+@notify.command("tail")
+@URL
+@click.option(
+    "--topic",
+    "topics",
+    metavar="T",
+    multiple=True,
+    default=("notifications",),
+    show_default=True,
+    help="What to listen to; may be given several times.",
+)
+@EXCHANGE
+@click.option(
+    "--event-type",
+    "event_types",
+    metavar="GLOB",
+    multiple=True,
+    default=("*",),
+    help="Which to print, such as 'item.*'; may be given several times.",
+)
+@click.option(
+    "--priority",
+    "priorities",
+    type=click.Choice(_PRIORITIES),
+    multiple=True,
+    help="Which to listen to; may be given several times, all otherwise.",
+)
+@click.option(
+    "--pool",
+    metavar="P",
+    default=None,
+    help="Share with the listeners of this pool, instead of getting a copy of everything.",
+)
+@click.option(
+    "--count", metavar="N", type=click.IntRange(min=1), help="End after so many notifications."
+)
+@click.option(
+    "--timeout",
+    metavar="S",
+    type=SECONDS,
+    help="End after so many seconds, with status 1 if --count was not reached.",
+)
+@JSON
+def _tail(  # noqa: PLR0913 - one parameter an option, as click hands them over
+    url: str,
+    *,
+    topics: tuple[str, ...],
+    exchange: str,
+    event_types: tuple[str, ...],
+    priorities: tuple[str, ...],
+    pool: str | None,
+    count: int | None,
+    timeout: float | None,
+    as_json: bool,
+) -> int:
+    """Print notifications from now on, one a line, until a signal comes.
+
+    They come to a pool of this command's own, which takes nothing from other listeners and is gone
+    a minute after it. "ready" on standard error says that notifications are heard from now on.
+    """
+    wanted = priorities or _PRIORITIES
+    if not all(topics):
+        raise Misuse("a topic has a name.")
+
+    async def work(transport: "Transport", _: "Deadline") -> int:
+        from bedplate.messaging import notify as notify_
+
+        shown = _Shown()
+        mine = pool or f"tail-{secrets.token_hex(6)}"
+        async with give_up_after(timeout, counted=count is not None):
+            if pool is None:
+                await _declare(transport, topics, wanted, exchange, mine)
+            listening = notify_.listen(
+                transport,
+                shown.hear,
+                topics=topics,
+                priorities=wanted,
+                event_types=event_types,
+                exchange=exchange,
+                pool=mine,
+                workers=1,
+                accept=0,
+                drain=_LAST_ACKNOWLEDGED,
+            )
+            async with listening:
+                write("ready", error=True)
+                await shown.show(count, as_json=as_json)
+        return 0
+
+    return converse(url, work, timeout=timeout or 60.0, as_json=as_json, lasting=True)
+
+
+async def _declare(
+    transport: "Transport",
+    topics: tuple[str, ...],
+    priorities: tuple[str, ...],
+    exchange: str,
+    pool: str,
+) -> None:
+    """Make the places of a pool that outlives its listener by a minute, not by a week."""
+    from bedplate.messaging import Address, Entity, Topology
+
+    entities = tuple(
+        Entity(
+            Address.topic(f"{topic}.{priority}", exchange=exchange), pool, expires=_OWN_POOL_LASTS
+        )
+        for topic in topics
+        for priority in priorities
+    )
+    await transport.declare(Topology(entities))
+
+
+class _Heard(NamedTuple):
+    notification: "Notification"
+    printed: "asyncio.Future[None]"
+
+
+class _Shown:
+    """Hands notifications from the listener to the printer, one at a time.
+
+    The listener's handler ends when its notification is printed, and never for those that come
+    after the last one: these go back to the broker.
+    """
+
+    def __init__(self) -> None:
+        self._heard: asyncio.Queue[_Heard] = asyncio.Queue()
+
+    async def hear(self, notification: "Notification") -> None:
+        """Wait until it is printed."""
+        heard = _Heard(notification, asyncio.get_running_loop().create_future())
+        self._heard.put_nowait(heard)
+        await heard.printed
+
+    async def show(self, count: int | None, *, as_json: bool) -> None:
+        """Print what is heard, ``count`` of it or without end."""
+        shown = 0
+        while count is None or shown < count:
+            heard = await self._heard.get()
+            _print(heard.notification, as_json=as_json)
+            heard.printed.set_result(None)
+            shown += 1
+
+
+def _print(notification: "Notification", *, as_json: bool) -> None:
+    when = notification.when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if as_json:
+        write(
+            json_text(
+                {
+                    "id": notification.id,
+                    "event_type": notification.event_type,
+                    "publisher_id": notification.publisher_id,
+                    "priority": notification.priority,
+                    "timestamp": when,
+                    "payload": notification.payload,
+                    "context": dict(notification.context),
+                    "attempt": notification.attempt,
+                }
+            )
+        )
+        return
+    words = (when, notification.priority, notification.publisher_id, notification.event_type)
+    line = " ".join(printable(word).replace("\n", "\\n") for word in words)
+    write(f"{line} {json_text(notification.payload)}")
