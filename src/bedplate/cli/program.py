@@ -14,6 +14,9 @@ from bedplate import __version__
 from bedplate.cli.config import config
 from bedplate.cli.demo import demo
 from bedplate.cli.health import health
+from bedplate.cli.messages import publish, subscribe
+from bedplate.cli.notify import notify
+from bedplate.cli.rpc import rpc
 from bedplate.cli.schema import COMMANDS
 from bedplate.errors import BedplateError
 
@@ -35,6 +38,10 @@ program.add_command(health)
 program.add_command(config)
 for command in COMMANDS:
     config.add_command(command)
+program.add_command(rpc)
+program.add_command(notify)
+program.add_command(publish)
+program.add_command(subscribe)
 program.add_command(demo)
 
 
