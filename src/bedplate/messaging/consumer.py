@@ -194,7 +194,7 @@ class Consumer:
             self._intake,
             driver=self._line.route.url.driver,
             offers=link.offers,
-            grant=self.grant,
+            release=self.grant,
         )
 
     def _fail(self, error: Exception) -> None:

@@ -26,16 +26,15 @@ done before, or was tried too often."""
 class Keeper(Protocol):
     """Whom a delivery came through, and who therefore settles it. ``tag`` is the broker's."""
 
+    release: Callable[[], object]
+    """Takes the credit of one delivery back."""
+
     def settle(self, delivery: "Delivery", tag: int, how: Settle, *, backoff: bool) -> bool:
         """Decide about it; see `Delivery.settle`."""
         ...
 
     def start(self, delivery: "Delivery", tag: int) -> Verdict:
         """Judge it; see `Delivery.start`."""
-        ...
-
-    def release(self) -> None:
-        """Take the credit of one delivery back."""
         ...
 
 

@@ -69,7 +69,8 @@ class Demand(Struct, frozen=True, kw_only=True):
 class Inflow:
     """The sink of one inlet, and the keeper of the deliveries that came through it.
 
-    ``grant`` takes credit back for the consumer, whose next inlet it may serve. ``over`` tells why
+    ``release`` takes the credit of one delivery back, for the inlet that is open by then: the
+    consumer's business. ``over`` tells why
     the inlet ended. What is decided about its deliveries after `end` reaches no broker.
     """
 
@@ -78,13 +79,13 @@ class Inflow:
         "_demand",
         "_driver",
         "_early",
-        "_grant",
         "_intake",
         "_live",
         "_offers",
         "_stage",
         "inlet",
         "over",
+        "release",
     )
 
     def __init__(
@@ -95,10 +96,10 @@ class Inflow:
         *,
         driver: str,
         offers: Capabilities,
-        grant: Callable[[int], None],
+        release: Callable[[], object],
     ) -> None:
         self._stage, self._demand, self._intake = stage, demand, intake
-        self._driver, self._offers, self._grant = driver, offers, grant
+        self._driver, self._offers, self.release = driver, offers, release
         self._live, self._begun = True, False
         self._early: list[Arrival] = []
         self.inlet: Inlet | None = None
@@ -191,10 +192,6 @@ class Inflow:
         if self._demand.self_granting and (delivery.settled or verdict is not Verdict.RUN):
             delivery.release()
         return verdict
-
-    def release(self) -> None:
-        """Take the credit of one delivery back."""
-        self._grant(1)
 
     # --- inside ---------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
 from functools import partial
 from math import inf
-from typing import Generic, NamedTuple, TypeVar, final
+from typing import Generic, TypeVar, final
 
 from msgspec import Struct
 
@@ -75,7 +75,7 @@ class Turn(Struct, Generic[W], eq=False):
     expiry: Timer | None = None
 
 
-class Job(NamedTuple):
+class Job(Struct, frozen=True):
     """What a turn runs: a function, async or plain, in the context variables it is to see."""
 
     function: Callable[[], object]

@@ -160,7 +160,7 @@ class Server:
             self._refuse(request, deadline, handler)
             return
         asked = _Asked(request, handler, deadline)
-        turn = _Turn(delivery, asked)
+        turn = Turn(delivery, asked)
         if request.reply_to is not None:
             self._by_call[request.id] = turn
             if request.heartbeat is not None:
