@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PACKAGE = "rabbitmq-server"
+TOOLS = ("openssl",)
+"""What the tests use beside it: certificates for TLS."""
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -29,7 +31,9 @@ def provide_rabbit() -> None:
         return
     say(f"installing Debian's {PACKAGE} for the tests that need it")
     with services_stay_down():
-        installed = apt_get("update") and apt_get("install", "--no-install-recommends", PACKAGE)
+        installed = apt_get("update") and apt_get(
+            "install", "--no-install-recommends", PACKAGE, *TOOLS
+        )
     if not installed:
         say(f"{PACKAGE} could not be installed; the tests that need it will not run")
 

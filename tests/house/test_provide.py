@@ -34,7 +34,7 @@ def test_an_absent_server_is_installed_and_not_started(machine: list[tuple[str, 
     provide.provide_rabbit()
     assert machine == [
         ("update", "held"),
-        ("install", "--no-install-recommends", "rabbitmq-server", "held"),
+        ("install", "--no-install-recommends", "rabbitmq-server", "openssl", "held"),
     ]
     assert not provide.POLICY.exists()
 
