@@ -16,6 +16,7 @@ from bedplate.config.document import Document
 from bedplate.config.oslo import option_set
 from bedplate.config.readers import (
     difference,
+    difference_markdown,
     difference_text,
     page_markdown,
     page_rst,
@@ -76,8 +77,10 @@ def judge(read: Callable[[object, str], Schema], broken: object) -> None:
         assert not list(Document.parse(sample_ini(schema).encode(), "a.conf").tree())
         assert not any(tomllib.loads(sample_toml(schema)).values())
         for write in (sample_ini, sample_toml, page_rst, page_markdown):
-            assert write(schema).replace("\n", "").isprintable()
-        assert difference_text(difference(schema, schema))
+            assert write(schema).replace("\n", "").replace("\t", "").isprintable()
+        added, gone = difference(Schema(), schema), difference(schema, Schema())
+        for told in (difference_text(added), difference_text(gone), difference_markdown(added)):
+            assert told.replace("\n", "").isprintable()
         message = "broken.json does not describe options: "
         assert from_json(json.loads(json.dumps(to_json(schema))), "again") == schema
     assert message.startswith("broken.json does not describe options: ")

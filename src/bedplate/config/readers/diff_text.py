@@ -84,7 +84,7 @@ def _text_lines(found: Difference) -> Iterator[str]:
 
 
 def _added(spec: OptionSpec) -> list[str]:
-    default = "required" if spec.required else f"default {spec.default_text or 'none'}"
+    default = "required" if spec.required else f"default {_value(spec.default_text)}"
     return [f"{spec.key} ({default})", *([_brief(spec.help)] if spec.help else [])]
 
 
@@ -118,7 +118,7 @@ def _said(facet: Facet) -> str:
 
 
 def _choices(listed: str | tuple[str, ...] | None) -> str:
-    return ", ".join(listed) if isinstance(listed, tuple) else "any"
+    return ", ".join(map(_line, listed)) if isinstance(listed, tuple) else "any"
 
 
 def _value(text: str | tuple[str, ...] | None) -> str:

@@ -66,15 +66,16 @@ def code(text: str) -> str:
 def _facts(
     spec: OptionSpec,
     section: SectionSpec,
-    plain: Callable[[str], str],
+    say: Callable[[str], str],
     literal: Callable[[str], str],
 ) -> Iterator[str]:
     if not spec.required and not spec.hides_default:
         default = spec.default_text
-        yield f"Default: {literal(default) if default else 'empty' if default == '' else 'none'}."
-    if spec.sample:
+        empty = "none" if default is None else "empty"
+        yield f"Default: {literal(default) if default and default.strip() else empty}."
+    if spec.sample.strip():
         yield f"Example: {literal(spec.sample)}."
-    yield from map(plain, remarks(spec, section))
+    yield from map(say, remarks(spec, section))
 
 
 def _rst(text: str) -> str:
