@@ -7,18 +7,24 @@ from typing import Self, TypedDict, Unpack, final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bedplate.errors import DeadlineExceeded
+from bedplate.clock import Deadline
+from bedplate.errors import DeadlineExceeded, NoSuchTarget
 from bedplate.messaging.notify.notification import address_of
 from bedplate.messaging.transport import Transport
-from bedplate.messaging.types import Address, Entity, Topology
+from bedplate.messaging.types import Address, Entity, Message, Topology
 from bedplate.messaging.wire import native
 from bedplate.messaging.wire.values import NO_CONTEXT, Event
 
 __all__ = ["Notifier", "NotifierChoices", "NotifierOptions"]
 
+# A bound on the age and not on the number: at a number the broker would refuse what is told, and
+# with it what pools do hear, because somewhere nobody listens. As long as RabbitMQ keeps a queue
+# that has no receivers.
+_WEEK = 7 * 24 * 3600.0
+
 
 class NotifierChoices(TypedDict, total=False):
-    """What `Notifier.with_` takes; see `NotifierOptions`."""
+    """What `Notifier` and its `with_` take; see `NotifierOptions`."""
 
     topic: str
     exchange: str
@@ -31,15 +37,17 @@ class NotifierChoices(TypedDict, total=False):
 class NotifierOptions(Struct, frozen=True, kw_only=True):
     """How notifications are sent. Times are in seconds.
 
-    ``ttl``: how long one may wait for a listener (None: for ever). ``timeout``: how long sending
-    may take. ``repeats``: send again when the link died before the broker confirmed; listeners
-    drop the repeat by its id, most of the time. ``context`` travels beside the payload.
+    ``ttl``: how long one may wait for a listener (None: for ever, though brokers forget places
+    that nobody listens at); by default a week, so that what nobody wants does not fill the broker.
+    ``timeout``: how long sending may take. ``repeats``: send again when the link died before the
+    broker confirmed; listeners drop the repeat by its id, most of the time. ``context`` travels
+    beside the payload.
     """
 
     publisher_id: str
     topic: str = "notifications"
     exchange: str = "default"
-    ttl: float | None = None
+    ttl: float | None = _WEEK
     timeout: float = 60.0
     repeats: bool = True
     context: Mapping[str, object] = NO_CONTEXT
@@ -108,20 +116,33 @@ class Notifier:
             options.context,
         )
         message = replace(native.encode(event), ttl=options.ttl)
-        until = transport.clock.now() + options.timeout
+        deadline = Deadline(transport.clock.now(), options.timeout)
+        try:
+            await self._tell(address, message, deadline, event_type)
+        except NoSuchTarget:
+            # The broker forgot the place: nobody listened there for long.
+            self._declared.discard(address)
+            await self._tell(address, message, deadline, event_type)
+        return event.id
+
+    async def _tell(
+        self, address: Address, message: Message, deadline: Deadline, event_type: str
+    ) -> None:
+        """Publish to a place that is sure to exist, or was when last seen."""
+        transport = self._transport
         if address not in self._declared:
-            await transport.declare(Topology((Entity(address),)), timeout=options.timeout)
+            left = deadline.remaining(transport.clock.now())
+            await transport.declare(Topology((Entity(address),)), timeout=left)
             self._declared.add(address)
-        left = until - transport.clock.now()
+        left = deadline.remaining(transport.clock.now())
         if left <= 0:
             raise DeadlineExceeded(
                 operation=f"The notification {event_type}",
                 target=str(address),
-                timeout=options.timeout,
+                timeout=deadline.timeout,
                 stage="declaring",
             )
-        await transport.publish(address, message, timeout=left, repeats=options.repeats)
-        return event.id
+        await transport.publish(address, message, timeout=left, repeats=self.options.repeats)
 
     async def audit(self, event_type: str, payload: object = None) -> str:
         """Send a notification of priority audit; see `notify`."""

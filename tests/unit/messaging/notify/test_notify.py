@@ -5,6 +5,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from bedplate.errors import DeadlineExceeded, Unencodable
 from bedplate.messaging import Address, Message, Transport, notify
-from bedplate.messaging.drivers.memory import MemoryDriver
+from bedplate.messaging.drivers.memory import MemoryDriver, broker
 from bedplate.messaging.notify.notification import Filter
 from bedplate.messaging.types import HeaderValue
 from bedplate.testing.faulty import Faults, faulty
@@ -429,3 +430,33 @@ async def test_what_arrives_too_late_is_counted(url: str, here: Transport) -> No
         await asyncio.sleep(20)
         assert (listener.statistics().received, listener.statistics().expired) == (1, 1)
     assert ears.heard == []
+
+
+async def test_what_nobody_wants_does_not_fill_the_broker(here: Transport, url: str) -> None:
+    """After a week it is gone, unless the notifier says otherwise; a listener may come as late."""
+    place = Address.topic("notifications.info")
+    for n in range(1000):
+        await notifier(here).info(f"n{n}")
+    await notifier(here).with_(ttl=None).info("kept")
+    await asyncio.sleep(7 * 24 * 3600 - 1)
+    assert (await here.look(place)).messages == 1001
+    await asyncio.sleep(2)
+    assert (await here.look(place)).messages == 1
+    ears = Ears()
+    async with Transport.connect(url) as there, notify.listen(there, ears):
+        await asyncio.sleep(1)
+    assert ears.types == ["kept"]
+
+
+async def test_a_place_the_broker_forgot_is_made_again(
+    here: Transport, there: Transport, url: str
+) -> None:
+    """Brokers delete what nobody listens at; telling goes on, for a listener still to come."""
+    tell = notifier(here)
+    await tell.info("before")
+    broker(urlsplit(url).netloc).delete(Address.topic("notifications.info"))
+    await tell.info("after")
+    ears = Ears()
+    async with notify.listen(there, ears):
+        await asyncio.sleep(1)
+    assert ears.types == ["after"]
