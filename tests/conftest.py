@@ -45,7 +45,11 @@ def given(variable: str) -> str:
 
 
 SERVERS: Mapping[str, Callable[[], str]] = MappingProxyType(
-    {"rabbit": lambda: given("RABBITMQ_URL") or program("rabbitmq-server")}
+    {
+        "rabbit": lambda: (
+            given("RABBITMQ_URL") or given("RABBITMQ_ROOT") or program("rabbitmq-server")
+        )
+    }
 )
 """How to find each server: an answer says where it is, an empty one that it is absent."""
 
@@ -84,6 +88,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Fail before the first test when a required server is absent."""
+    if root := config.getoption("--rabbitmq-root"):
+        os.environ["RABBITMQ_ROOT"] = root
     required = [name for name in config.getoption("--require").split(",") if name]
     check_names(required, "--require")
     absent = [name for name in required if not SERVERS[name]()]

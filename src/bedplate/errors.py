@@ -4,6 +4,7 @@
 
     BedplateError
     ├── PluginNotFound            a name in configuration that no installed package answers to
+    ├── BenchFailed               a contestant of a bench was not installed, started or measured
     ├── ConfigError
     │   ├── SchemaError           a Section is declared wrongly (a mistake in a program)
     │   ├── NotASchema            a file that was to describe options does not
@@ -65,6 +66,7 @@ __all__ = [
     "AccessRefused",
     "BadArguments",
     "BedplateError",
+    "BenchFailed",
     "BufferFull",
     "CallError",
     "CallLost",
@@ -159,6 +161,16 @@ class PluginNotFound(BedplateError):
         super().__init__(
             f"No plug-in named {name!r} is installed in {group!r} (installed: {listed}).{hint}"
         )
+
+
+class BenchFailed(BedplateError):
+    """One contestant of a bench could not be installed, started or measured."""
+
+    code = "bench-failed"
+
+    def __init__(self, *, contestant: str, why: str) -> None:
+        self.contestant, self.why = contestant, why
+        super().__init__(f"{contestant} could not be measured: {why}")
 
 
 # --- configuration ------------------------------------------------------------------------------
@@ -504,7 +516,9 @@ class DeadlineExceeded(CallError, TimeoutError):
 
     def __init__(self, *, operation: str, target: str, timeout: float, stage: str) -> None:
         self.operation, self.target, self.timeout, self.stage = operation, target, timeout, stage
-        super().__init__(f"{operation} to {target} did not end within {timeout:g} s ({stage}).")
+        super().__init__(
+            f"{operation} to {target} did not end within {round(timeout, 3):g} s ({stage})."
+        )
 
 
 class NoSuchTarget(CallError):

@@ -203,7 +203,8 @@ class Line:
             with self.route.wheel.limit(self.route.close_timeout):
                 await link.aclose()
         except (TimeoutError, TransportError) as error:
-            _log.warning("The %s line did not close in good order: %s", self.name, error)
+            why = str(error) or f"it took more than {self.route.close_timeout:g} s"
+            _log.warning("The %s line did not close in good order: %s", self.name, why)
         if self._ears is not None:
             # A link closed without a word is over all the same.
             self._ears.lost(LinkLost(where=self.route.where, why="it was closed"))
