@@ -18,6 +18,7 @@ from bedplate.cli.__main__ import main
 from bedplate.clock import SYSTEM
 from bedplate.config import (
     Config,
+    Schema,
     Secret,
     Section,
     Url,
@@ -29,6 +30,16 @@ from bedplate.config import (
     option,
     read_schema,
     write_schema,
+)
+from bedplate.config.readers import (
+    difference,
+    difference_data,
+    difference_markdown,
+    difference_text,
+    page_markdown,
+    page_rst,
+    sample_ini,
+    sample_toml,
 )
 from bedplate.config.sources import Memory, Policy, policed
 from bedplate.errors import BedplateError, Finding, InvalidConfig
@@ -204,15 +215,36 @@ def test_no_flag_shows_what_was_given_to_it(argv: tuple[str, ...]) -> None:
     assert (TOKEN in shown) is plain
 
 
-def test_help_shows_no_value(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nor the default of a secret, which is one too."""
+def test_what_is_written_from_a_schema_shows_no_default_of_a_secret(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Help, schemas, samples, pages and differences: a default is a secret too."""
+
+    class Plain(Section, name="careless"):
+        password: Secret[str] = option(default=Secret("x"))
+        tokens: list[Secret[str]] = option(default=[])
+        store: Url = option(default=Url("a://h"))
 
     class Careless(Section):
         password: Secret[str] = option(default=Secret(TOKEN))
+        tokens: list[Secret[str]] = option(default=[Secret(TOKEN)])
+        store: Url = option(default=Url(f"a://u:{TOKEN}@h"))
 
     with pytest.raises(SystemExit):
         Config.load([Careless], program="inventory", argv=("--help",), environ={}, files=())
-    assert TOKEN not in capsys.readouterr().out
+    before, after = Schema.of([Plain]), Schema.of([Careless])
+    changed = difference(before, after)
+    written = [
+        write_schema(after),
+        sample_ini(after),
+        sample_toml(after),
+        page_markdown(after),
+        page_rst(after),
+    ]
+    written += [difference_text(changed), difference_markdown(changed)]
+    written.append(json.dumps(difference_data(changed)))
+    assert len(set(written)) == len(written)
+    assert TOKEN not in "".join(written) + capsys.readouterr().out
 
 
 def test_a_source_that_fails_shows_nothing() -> None:
