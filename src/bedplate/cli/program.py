@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import click
 
 from bedplate import __version__
+from bedplate.cli.bench import bench
 from bedplate.cli.config import config
 from bedplate.cli.demo import demo
 from bedplate.cli.health import health
@@ -43,6 +44,7 @@ program.add_command(notify)
 program.add_command(publish)
 program.add_command(subscribe)
 program.add_command(demo)
+program.add_command(bench)
 
 
 def run(arguments: Sequence[str]) -> int:
