@@ -13,7 +13,7 @@ import click
 
 from bedplate import __version__
 from bedplate.cli.sections import Misuse
-from bedplate.cli.subject import Subject, about_files
+from bedplate.cli.subject import SectionsCommand, Subject, about_files
 from bedplate.config import Explanation, Row, findings_json, findings_sarif, tell
 from bedplate.errors import NoSuchOption
 
@@ -29,7 +29,7 @@ def config() -> None:
     """Check, show and explain configuration files."""
 
 
-@config.command("check")
+@config.command("check", cls=SectionsCommand)
 @_FILES
 @click.option("--fatal-warnings", is_flag=True, help="Let warnings count as errors do.")
 @click.option("--lax", is_flag=True, help="Let names that nobody declares be warnings only.")
@@ -63,7 +63,7 @@ def _check(
     return 1 if wrong else 0
 
 
-@config.command("show")
+@config.command("show", cls=SectionsCommand)
 @_FILES
 @_JSON
 @about_files
@@ -81,7 +81,7 @@ def _show(subject: Subject, *, files: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-@config.command("explain")
+@config.command("explain", cls=SectionsCommand)
 @click.argument("what", metavar="[OPTION | FILE]...", nargs=-1, required=True)
 @_JSON
 @about_files

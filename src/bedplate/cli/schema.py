@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from bedplate.cli.sections import Misuse
-from bedplate.cli.subject import described, schema_options
+from bedplate.cli.subject import SectionsCommand, described, schema_options
 from bedplate.config import Schema, write_schema
 from bedplate.config.readers import (
     concerning,
@@ -55,7 +55,7 @@ def _about_options(command: Callable[..., int]) -> Callable[..., int]:
     return schema_options(run)
 
 
-@click.command("schema")
+@click.command("schema", cls=SectionsCommand)
 @_OUTPUT
 @_about_options
 def _schema(schema: Schema, *, output: str | None) -> int:
@@ -67,7 +67,7 @@ def _schema(schema: Schema, *, output: str | None) -> int:
     return 0
 
 
-@click.command("sample")
+@click.command("sample", cls=SectionsCommand)
 @click.option(
     "--format",
     "form",

@@ -4,6 +4,7 @@ Shared by the commands of one noun. Knows how users say it, nothing of what is d
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,25 @@ from bedplate.cli.sections import Misuse, load_sections
 from bedplate.config import Audit, Schema, audit, read_schema
 from bedplate.errors import NotASchema, SourceFailed
 
-__all__ = ["Subject", "about_files", "described", "schema_options"]
+__all__ = ["SectionsCommand", "Subject", "about_files", "described", "schema_options"]
+
+_SECTIONS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w,]*")
+
+
+class SectionsCommand(click.Command):
+    """A command whose ``--sections`` takes several names: ``--sections app:Api app:Pool``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give each name that follows the first an option of its own."""
+        spread: list[str] = []
+        behind = False  # whether the argument before was a name of sections
+        for arg in args:
+            if behind and _SECTIONS.fullmatch(arg):
+                spread += ("--sections", arg)
+                continue
+            behind = spread[-1:] == ["--sections"] or arg.startswith("--sections=")
+            spread.append(arg)
+        return super().parse_args(ctx, spread)
 
 
 class Subject(NamedTuple):
@@ -86,8 +105,8 @@ def schema_options(command: Callable[..., int]) -> Callable[..., int]:
             "names",
             metavar="MODULE:NAME",
             multiple=True,
-            help="The same as classes: a section, or a tuple or list of sections; may be given "
-            "several times. Imports the module.",
+            help="The same as classes: sections, or tuples or lists of them, one name after the "
+            "other. Imports the modules.",
         ),
     )
     for option in options:

@@ -55,6 +55,20 @@ def test_a_good_file_is_good(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "inventory.conf: good\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("inventory.conf", "--sections", "declared:Api", "declared:Log"),
+        ("--sections", "declared:Api", "declared:Log", "inventory.conf"),
+        ("--sections=declared:Api", "declared:Log", "--json", "inventory.conf"),
+        ("--sections", "declared:Api", "--sections", "declared:Log", "inventory.conf"),
+    ],
+)
+def test_sections_may_be_named_one_after_the_other(arguments: tuple[str, ...]) -> None:
+    """--sections takes all the names that follow it, before or after the files."""
+    assert main(["config", "check", *arguments]) == 0
+
+
 def test_every_problem_is_told_with_its_place(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
