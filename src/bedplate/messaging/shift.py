@@ -90,7 +90,8 @@ class Duties(Struct, Generic[W], frozen=True, kw_only=True):
     leaves them as they are. ``dropped`` hears of what was settled unseen. Of a turn exactly one of
     these is the last word: ``begin`` returned None, having settled it; ``missed`` (expired, or
     with GONE: returned to the broker); ``ended`` with the result or error of its job, which is
-    CancelledError for what outlived a stopping shift.
+    CancelledError for what outlived a stopping shift. One that raises is a bug and goes to the
+    loop's exception handler; the turn ends all the same.
     """
 
     arrived: Receive
@@ -272,7 +273,11 @@ class Shift(Generic[W]):
         if verdict is not Verdict.RUN:
             self._miss(turn, verdict)
             return
-        job = self._duties.begin(turn)
+        try:
+            job = self._duties.begin(turn)
+        except BaseException:
+            self._leave(turn)
+            raise
         if job is None:
             self._leave(turn)
             return
@@ -302,8 +307,10 @@ class Shift(Generic[W]):
             self._ended(turn, None, asyncio.CancelledError("it was cancelled before it began"))
 
     def _miss(self, turn: Turn[W], verdict: Verdict) -> None:
-        self._duties.missed(turn, verdict)
-        self._leave(turn)
+        try:
+            self._duties.missed(turn, verdict)
+        finally:
+            self._leave(turn)
 
     def _ended(self, turn: Turn[W], result: object, error: BaseException | None) -> None:
         if not turn.over:
@@ -311,8 +318,10 @@ class Shift(Generic[W]):
         self._begin_waiting()
 
     def _end(self, turn: Turn[W], result: object, error: BaseException | None) -> None:
-        self._duties.ended(turn, result, error)
-        self._leave(turn)
+        try:
+            self._duties.ended(turn, result, error)
+        finally:
+            self._leave(turn)
 
     def _leave(self, turn: Turn[W]) -> None:
         """End a turn: its credit is free, and maybe the shift is idle."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+import msgspec
 import pytest
 
 from bedplate.errors import TransportClosed, Unsupported
@@ -215,6 +216,31 @@ async def test_cancelling_a_turn(transport: Transport) -> None:
     assert not owner.shift.cancel(owner.turns[b"runs"]), "it is over"
     assert owner.shift.running == 1
     await owner.shift.aclose()
+
+
+async def test_a_duty_that_raises_ends_the_turn_all_the_same(transport: Transport) -> None:
+    """A bug of the owner is reported and keeps neither worker nor credit, nor the drain waiting."""
+    reported: list[BaseException] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
+    owner = Owner(transport, workers=1, accept=0, policy=IntakePolicy(attempts=1))
+
+    def begin(turn: Turn[bytes]) -> Job | None:
+        if turn.work == b"bug":
+            raise LookupError
+        return Job(partial(asyncio.sleep, 1), owner.shift.variables(), is_async=True)
+
+    await owner.open()
+    owner.shift._duties = msgspec.structs.replace(owner.shift._duties, begin=begin)
+    await owner.tell(b"bug", b"bug", b"work")
+    await asyncio.sleep(5)
+    loop.set_exception_handler(None)
+    assert [type(each) for each in reported] == [LookupError, LookupError]
+    assert owner.last == [(b"work", None)]
+    assert owner.shift.in_hand == 0
+    start = loop.time()
+    await owner.shift.aclose()
+    assert loop.time() == start
 
 
 async def test_a_shift_is_opened_once_or_not_at_all(transport: Transport) -> None:

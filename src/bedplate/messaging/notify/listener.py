@@ -64,8 +64,9 @@ class ListenerStatistics(Struct, frozen=True):
     """How a listener is doing. Counts are since it was opened.
 
     ``received`` counts deliveries; each ends in one of ``done``, ``filtered`` (not wanted),
-    ``failed`` (the handler raised: tried again, or ``parked`` after the last attempt),
-    ``expired``, ``malformed`` (rejected) or ``returned`` to the broker.
+    ``failed`` (the handler raised: tried again, or after the last attempt also ``parked``),
+    ``parked`` (it had come too often), ``expired``, ``malformed`` (rejected) or ``returned`` to the
+    broker.
     """
 
     running: int

@@ -41,8 +41,15 @@ class Answers:
         try:
             body = native.dumps(result, f"the result of {request.method}()")
             self._send(request, deadline, native.encode(Reply(request.id, body)).body, "reply")
-        except CodecError as error:
-            _log.warning("%s of %s: %s", request.method, self.topic, error)
+        except Exception as error:  # noqa: BLE001 - the application's types may raise anything
+            known = isinstance(error, CodecError)
+            _log.warning(
+                "The result of %s of %s cannot be sent: %s",
+                request.method,
+                self.topic,
+                error if known else type(error).__name__,
+                exc_info=None if known else error,
+            )
             self.fault(request, deadline, fault_of(error, request.id))
             return False
         return True

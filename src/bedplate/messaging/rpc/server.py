@@ -238,10 +238,10 @@ class Server:
         try:
             arguments = signature.unbind(request.args, f"the arguments of {request.method}()")
         except (MalformedMessage, ValueError) as error:
-            turn.delivery.settle(ACK)
-            self._forget(asked)
-            why = BadArguments.say(f"{request.method}(): {error}")
-            self._refuse(request, asked.deadline, why)
+            self._unfit(turn, BadArguments.say(f"{request.method}(): {error}"))
+            return None
+        except Exception as error:  # noqa: BLE001 - the application's types may raise anything
+            self._unfit(turn, error)
             return None
         context = asked.context = Context(
             method=request.method,
@@ -257,6 +257,12 @@ class Server:
         first = (context,) if signature.takes_context else ()
         function = partial(asked.handler.function, *first, **arguments)
         return Job(function, variables, signature.is_async)
+
+    def _unfit(self, turn: _Turn, why: Exception) -> None:
+        """Refuse a request whose arguments the method cannot take."""
+        turn.delivery.settle(ACK)
+        self._forget(turn.work)
+        self._refuse(turn.work.request, turn.work.deadline, why)
 
     def _ended(self, turn: _Turn, result: object, error: BaseException | None) -> None:
         asked = turn.work

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from typing import NoReturn
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,16 @@ class OutOfStock(Exception):
         super().__init__(f"no {item} left")
         self.details = {"item": item}
         self.retryable = True
+
+
+class Item(msgspec.Struct):
+    """A value whose own check raises what no decoder expects."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.name == "anvil":
+            raise KeyError(self.name)
 
 
 class Unfriendly(Exception):
@@ -68,6 +79,11 @@ class Trouble:
 
     async def secret_result(self) -> object:
         return {"password": Secret("hunter2")}
+
+    async def broken_result(self) -> Item:
+        item = Item("bolt")
+        del item.name
+        return item
 
     async def deep_result(self) -> object:
         value: list[object] = []
@@ -128,6 +144,7 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture
         ("chained", "key-error", "KeyError", "'key'"),
         ("unencodable_result", "unencodable", "Unencodable", "the result of unencodable_result"),
         ("secret_result", "unencodable", "Unencodable", "the result of secret_result"),
+        ("broken_result", "attribute-error", "AttributeError", "'name' is unset"),
         ("deep_result", "unencodable", "Unencodable", "nested too deeply"),
         ("unencodable_details", "out-of-stock", "OutOfStock", "no bolt left"),
         ("surrogate", "value-error", "ValueError", "lone \\ud800 surrogate"),
@@ -170,6 +187,29 @@ async def test_every_end_of_a_handler_is_answered(
         assert server.statistics().running == 0
         assert server.statistics().faults == 2
     assert "hunter2" not in quiet.text
+
+
+async def test_arguments_that_raise_are_answered(
+    here: Transport, there: Transport, quiet: pytest.LogCaptureFixture
+) -> None:
+    """A type that raises while it is read refuses the call; the worker is free, the drain short."""
+
+    class Store:
+        async def keep(self, item: Item) -> str:
+            return item.name
+
+    async with rpc.serve(there, Store(), topic="store", workers=1) as server:
+        client = rpc.Client(here, topic="store")
+        with pytest.raises(RemoteError) as raised:
+            await client.call("keep", item={"name": "anvil"})
+        assert (raised.value.code, raised.value.type) == ("key-error", "KeyError")
+        await client.cast("keep", item={"name": "anvil"})
+        assert await client.call("keep", item={"name": "bolt"}) == "bolt"
+        statistics = server.statistics()
+        assert (statistics.refused, statistics.results, statistics.running) == (2, 1, 0)
+        start = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() == start
+    assert "A cast to store was refused" in quiet.text
 
 
 async def test_details_and_causes_travel(
