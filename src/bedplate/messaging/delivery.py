@@ -30,7 +30,7 @@ class Keeper(Protocol):
     """Takes the credit of one delivery back."""
 
     def settle(self, delivery: "Delivery", tag: int, how: Settle, *, backoff: bool) -> bool:
-        """Decide about it; see `Delivery.settle`."""
+        """Decide about one that is not settled; see `Delivery.settle`."""
         ...
 
     def start(self, delivery: "Delivery", tag: int) -> Verdict:
@@ -136,7 +136,7 @@ class Delivery:
 
     def settle(self, how: Settle, backoff: bool = False) -> bool:  # noqa: FBT001, FBT002 - internal twin of retry()
         """Do the same without await; ``backoff`` lets the policy choose a RETRY's delay."""
-        if self._keeper is None:
+        if self.settled or self._keeper is None:
             return False
         return self._keeper.settle(self, self._arrival.tag, how, backoff=backoff)
 

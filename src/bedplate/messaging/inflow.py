@@ -155,10 +155,8 @@ class Inflow:
     # --- what deliveries call -------------------------------------------------------------------
 
     def settle(self, delivery: Delivery, tag: int, how: Settle, *, backoff: bool) -> bool:
-        """Decide about a delivery once; return whether the broker is told of it."""
+        """Decide about a delivery; return whether the broker is told of it."""
         self._stage.here()
-        if delivery.settled:
-            return False
         self._require(how.how)
         extending = how.how is Settlement.EXTEND
         if not extending:
