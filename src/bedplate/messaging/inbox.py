@@ -173,7 +173,14 @@ class PrivateDesk:
         address = self.address or Address.private("")
         for arrival in batch:
             self._observers.received(
-                Received(address, arrival.id, arrival.kind, len(arrival.body), arrival.headers)
+                Received(
+                    address,
+                    arrival.id,
+                    arrival.kind,
+                    len(arrival.body),
+                    arrival.headers,
+                    correlation_id=arrival.correlation_id,
+                )
             )
 
     def _tell(self, tell: Callable[[], object]) -> None:

@@ -278,5 +278,6 @@ class Inflow:
                 arrival.headers,
                 arrival.redelivered,
                 verdict.value,
+                arrival.correlation_id,
             )
         )

@@ -15,13 +15,18 @@ __all__ = ["Closed", "Observer", "Observers", "Opened", "Received", "Sent"]
 
 
 class Sent(Struct, frozen=True):
-    """A message was handed to a link. ``size`` is the body's, in bytes."""
+    """A message was handed to a link. ``size`` is the body's, in bytes.
+
+    A call and all that is said about it have one ``correlation_id``. ``ttl`` is in seconds.
+    """
 
     address: Address
     id: str
     kind: str = ""
     size: int = 0
     headers: Headers = NO_HEADERS
+    correlation_id: str = ""
+    ttl: float | None = None
 
 
 class Received(Struct, frozen=True):
@@ -34,6 +39,7 @@ class Received(Struct, frozen=True):
     headers: Headers = NO_HEADERS
     redelivered: bool = False
     verdict: str = "run"
+    correlation_id: str = ""
 
 
 class Opened(Struct, frozen=True):

@@ -265,7 +265,15 @@ class Switchboard:
         self.counts.published += 1
         if self.observers:
             self.observers.sent(
-                Sent(message.address, message.id, message.kind, len(message.body), message.headers)
+                Sent(
+                    message.address,
+                    message.id,
+                    message.kind,
+                    len(message.body),
+                    message.headers,
+                    message.correlation_id,
+                    message.ttl,
+                )
             )
 
     # --- receiving ------------------------------------------------------------------------------
