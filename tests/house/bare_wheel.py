@@ -18,7 +18,7 @@ import importlib, pkgutil, sys
 import bedplate
 
 EXTRAS = {"bedplate.cli": "click rich", "bedplate.testing": "pytest anyio",
-          "bedplate.pytest_plugin": "pytest", "bedplate.bench": "click rich"}
+          "bedplate.pytest_plugin": "pytest", "bedplate.observability": "prometheus_client"}
 done, waiting = 0, []
 
 def failed(name):

@@ -96,7 +96,7 @@ FRONT_DOORS = (
     "health",
 )
 
-PLANNED = frozenset({"messaging.blocking", "observability", "pytest_plugin"})
+PLANNED = frozenset({"messaging.blocking", "pytest_plugin"})
 """Rooms whose rows stand before their first file."""
 
 ROOMS: Mapping[str, Row] = MappingProxyType(
@@ -179,6 +179,9 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
         ),
         "health": Row(may=("config", "_floor", "clock", "errors")),
         "observability": Row(may=("messaging.observe",), doors=("health", "config"), alone=True),
+        "observability.prometheus": Row(
+            may=("messaging.observe",), doors=("health", "config"), third=("prometheus_client",)
+        ),
         # Which options [transport.rpc] has, the driver of its URL says.
         "service": Row(may=("_floor",), doors=(*FRONT_DOORS, "messaging.driver", "messaging.url")),
         "demo": Row(doors=(*FRONT_DOORS, "service", "testing")),
