@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Self, final
 
 from bedplate.bench.environments import cache_folder, python_with
-from bedplate.errors import BenchFailed, InvalidUrl
+from bedplate.errors import BenchFailed, ConnectFailed, DeadlineExceeded, InvalidUrl
 from bedplate.messaging import Transport, TransportUrl
 
 __all__ = ["PEERS", "Figures", "Load", "compete", "percentile", "reach"]
@@ -89,7 +89,7 @@ async def reach(url: str) -> None:
     """Connect to the broker and leave again, so that what is wrong with the URL is said once.
 
     Takes at most five seconds. Raises `InvalidUrl` also for a broker that two processes cannot
-    share, and whatever entering a `Transport` raises.
+    share, `ConnectFailed` where nobody answers, and what else entering a `Transport` raises.
     """
     parsed = TransportUrl(url)
     if parsed.driver not in _SHARED:
@@ -98,8 +98,13 @@ async def reach(url: str) -> None:
             why="client and server are processes of their own and meet at a broker; "
             "give a rabbit:// URL.",
         )
-    async with Transport.connect(parsed, timeout=_REACH_PATIENCE):
-        pass
+    try:
+        async with Transport.connect(parsed, timeout=_REACH_PATIENCE):
+            pass
+    except DeadlineExceeded as error:
+        if isinstance(error.__cause__, ConnectFailed):  # says why nobody answered
+            raise error.__cause__ from None
+        raise
 
 
 def compete(

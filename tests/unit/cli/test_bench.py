@@ -129,6 +129,6 @@ def test_a_broker_that_is_not_there_is_a_sentence(
         port = taken.getsockname()[1]
         assert main(["bench", "rpc", f"rabbit://guest:sesame@127.0.0.1:{port}/"]) == 1
     err = capsys.readouterr().err
-    assert f"127.0.0.1:{port}" in err
+    assert f"bedplate: No connection to 127.0.0.1:{port}: Connection refused" in err
     assert "sesame" not in err
     assert "Traceback" not in err
