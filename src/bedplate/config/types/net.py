@@ -36,6 +36,7 @@ __all__ = [
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _LABEL_OR_UNDERSCORE = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_ZONE = re.compile(r"[A-Za-z0-9._~\-]+")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[!#-;=?-\[\]_a-z~A-Z%]*")
 _URI_WITH_HOST = re.compile(
     r"[A-Za-z][A-Za-z0-9+.\-]*://"
@@ -255,7 +256,11 @@ class HostNameType:
         bare = name.removesuffix(".")
         label = _LABEL_OR_UNDERSCORE if self.underscore else _LABEL
         labels = bare.split(".")
-        if len(name) > 253 or not all(map(label.fullmatch, labels)) or labels[-1].isdigit():
+        if (
+            len(name) > 253
+            or not all(map(label.fullmatch, labels))
+            or not labels[-1].strip("0123456789_")
+        ):
             refuse_text(self, text)
         return bare
 
@@ -343,6 +348,9 @@ Uri = Annotated[str, UriType()]
 def _address(text: str) -> "IPv4Address | IPv6Address | None":
     from ipaddress import ip_address
 
+    _, scoped, zone = text.partition("%")
+    if scoped and not _ZONE.fullmatch(zone):
+        return None  # the standard library takes anything for a zone, blanks included
     try:
         return ip_address(text)
     except ValueError:
