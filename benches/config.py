@@ -1,5 +1,9 @@
 """What configuration costs at run time: reading an option, loading and checking many."""
 
+import importlib
+import importlib.util
+import subprocess
+import sys
 import time
 import timeit
 from collections.abc import Mapping
@@ -68,8 +72,43 @@ def measure(size: float = 1.0) -> list[Measurement]:
         Measurement(
             "read through config[Api]", through * 1e9, "ns", f"{through / by_hand:.1f} times plain"
         ),
+        *_beside_oslo(max(1000, times // 10), of_held),
         *_loading(max(10, int(1000 * size)), rounds=3),
     ]
+
+
+def _beside_oslo(times: int, ours: float) -> list[Measurement]:
+    """Measure the same read, the import and its memory with oslo.config, where it is installed."""
+    if importlib.util.find_spec("oslo_config") is None:
+        return []
+    cfg = importlib.import_module("oslo_config.cfg")
+    conf = cfg.ConfigOpts()
+    conf.register_opts([cfg.IntOpt("workers", default=4, min=1, max=256)], group="api")
+    conf([], project="bench", default_config_files=[], default_config_dirs=[])
+    read = seconds_of("held.workers", times, held=conf.api)
+    here, there = _imported("bedplate.config"), _imported("oslo_config.cfg")
+    ratios = [other / one for one, other in zip(here, there, strict=True)]
+    return [
+        Measurement("oslo.config: read of a held group", read * 1e9, "ns", f"{read / ours:.1f}x"),
+        Measurement("import bedplate.config", here[0], "ms"),
+        Measurement("oslo.config: import", there[0], "ms", f"{ratios[0]:.1f} times ours"),
+        Measurement("memory of that import", here[1], "MiB"),
+        Measurement("oslo.config: memory of it", there[1], "MiB", f"{ratios[1]:.1f} times ours"),
+    ]
+
+
+def _imported(module: str) -> tuple[float, float]:
+    """Return the milliseconds and MiB an import takes in a fresh process of Linux, best of five."""
+    program = (
+        "import time\n"
+        "def held(): return int(open('/proc/self/statm').read().split()[1]) / 256\n"
+        "m, t = held(), time.perf_counter()\n"
+        f"import {module}\n"
+        "print((time.perf_counter() - t) * 1e3, held() - m)"
+    )
+    command = [sys.executable, "-c", program]
+    runs = [subprocess.check_output(command, text=True).split() for _ in range(5)]
+    return min(float(run[0]) for run in runs), min(float(run[1]) for run in runs)
 
 
 def _loading(options: int, rounds: int) -> list[Measurement]:
