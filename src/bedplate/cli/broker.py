@@ -17,11 +17,10 @@ from bedplate.cli.values import json_text, printable, write
 if TYPE_CHECKING:
     import logging
 
-    from bedplate.clock import Deadline
     from bedplate.errors import MessagingError
     from bedplate.messaging import Transport, TransportUrl
 
-    Work = Callable[[Transport, Deadline], Coroutine[Any, Any, int]]
+    Work = Callable[[Transport, Callable[[], float]], Coroutine[Any, Any, int]]
 
 __all__ = [
     "EXCHANGE",
@@ -35,6 +34,7 @@ __all__ = [
 ]
 
 _PROMPT_CLOSE, _PATIENT_CLOSE = 0.25, 5.0
+_LEAST = 0.001
 
 
 class Failed(click.ClickException):
@@ -99,7 +99,7 @@ def converse(
 ) -> int:
     """Connect, do the work, close; return the work's exit status.
 
-    ``work`` gets the transport and the deadline that ``timeout`` (seconds) sets for all of it.
+    ``work`` gets the transport, and a way to ask how many seconds of ``timeout`` are left.
     Work that is ``lasting`` has ``timeout`` for connecting only; it survives lost links, tells of
     them on standard error, and ends with status 0 on SIGINT and SIGTERM. Other work fails with the
     first connection that does. Raises `Misuse` for a URL that cannot be used, `Failed`.
@@ -133,11 +133,10 @@ def converse(
 async def _talk(transport: "Transport", work: "Work", timeout: float) -> int:  # noqa: ASYNC109 - one deadline covers all stages
     import asyncio
 
-    from bedplate.clock import Deadline
-
-    deadline = Deadline(asyncio.get_running_loop().time(), timeout)
+    now = asyncio.get_running_loop().time
+    until = now() + timeout
     async with transport:
-        return await work(transport, deadline)
+        return await work(transport, lambda: max(until - now(), _LEAST))
 
 
 async def _until_signalled(talk: Coroutine[Any, Any, int]) -> int:

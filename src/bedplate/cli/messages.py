@@ -3,9 +3,9 @@
 Parses, calls the low-level API of `bedplate.messaging`, prints. Knows no envelope.
 """
 
-import asyncio
 import base64
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +15,6 @@ from bedplate.cli.sections import Misuse
 from bedplate.cli.values import json_text, named_values, printable, write, write_bytes
 
 if TYPE_CHECKING:
-    from bedplate.clock import Deadline
     from bedplate.messaging import Address, Delivery, Transport
 
 __all__ = ["publish", "subscribe"]
@@ -72,12 +71,11 @@ def publish(  # noqa: PLR0913 - one parameter an option, as click hands them ove
     kind = content_type or _content_type(content)
     address = _address(topic, exchange=exchange, server=server, fanout=fanout)
 
-    async def work(transport: "Transport", deadline: "Deadline") -> int:
+    async def work(transport: "Transport", left: Callable[[], float]) -> int:
         from bedplate.messaging import Message
 
-        left = max(deadline.remaining(asyncio.get_running_loop().time()), 0.001)
         message = Message(content, given, kind, ttl=ttl)
-        await transport.publish(address, message, timeout=left)
+        await transport.publish(address, message, timeout=left())
         if as_json:
             write("null")
         return 0
@@ -172,7 +170,7 @@ def subscribe(  # noqa: PLR0913 - one parameter an option, as click hands them o
     if fanout and group is not None:
         raise Misuse("--fanout needs no group: everybody gets a copy.")
 
-    async def work(transport: "Transport", _: "Deadline") -> int:
+    async def work(transport: "Transport", _: Callable[[], float]) -> int:
         credit = _CREDIT if count is None else min(count, _CREDIT)
         subscription = transport.subscribe(address, credit=credit, group=group)
         left = count

@@ -3,10 +3,11 @@
 Parses, calls `bedplate.messaging.notify`, prints. Knows nothing of how notifications travel.
 """
 
-import asyncio
 import secrets
 import socket
-from typing import TYPE_CHECKING, NamedTuple
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,14 +16,12 @@ from bedplate.cli.sections import Misuse
 from bedplate.cli.values import json_text, named_values, printable, write
 
 if TYPE_CHECKING:
-    from bedplate.clock import Deadline
     from bedplate.messaging import Transport
     from bedplate.messaging.notify import Notification
 
 __all__ = ["notify"]
 
 _OWN_POOL_LASTS = 60.0
-_LAST_ACKNOWLEDGED = 0.25
 _PRIORITIES = ("audit", "debug", "info", "warn", "error", "critical", "sample")
 
 
@@ -74,7 +73,7 @@ def _send(  # noqa: PLR0913 - one parameter an option, as click hands them over
     if not topic:
         raise Misuse("a notification needs the name of a topic.")
 
-    async def work(transport: "Transport", deadline: "Deadline") -> int:
+    async def work(transport: "Transport", left: Callable[[], float]) -> int:
         from bedplate.messaging import notify as notify_
 
         notifier = notify_.Notifier(
@@ -83,7 +82,7 @@ def _send(  # noqa: PLR0913 - one parameter an option, as click hands them over
             topic=topic,
             exchange=exchange,
             ttl=ttl,
-            timeout=max(deadline.remaining(asyncio.get_running_loop().time()), 0.001),
+            timeout=left(),
         )
         sent = await notifier.notify(priority, event_type, given)
         write(json_text({"id": sent}) if as_json else sent)
@@ -159,7 +158,7 @@ def _tail(  # noqa: PLR0913 - one parameter an option, as click hands them over
     if not all(topics):
         raise Misuse("a topic has a name.")
 
-    async def work(transport: "Transport", _: "Deadline") -> int:
+    async def work(transport: "Transport", _: Callable[[], float]) -> int:
         from bedplate.messaging import notify as notify_
 
         shown = _Shown()
@@ -177,7 +176,7 @@ def _tail(  # noqa: PLR0913 - one parameter an option, as click hands them over
                 pool=mine,
                 workers=1,
                 accept=0,
-                drain=_LAST_ACKNOWLEDGED,
+                drain=1.0,
             )
             async with listening:
                 write("ready", error=True)
@@ -207,35 +206,44 @@ async def _declare(
     await transport.declare(Topology(entities))
 
 
-class _Heard(NamedTuple):
-    notification: "Notification"
-    printed: "asyncio.Future[None]"
-
-
 class _Shown:
     """Hands notifications from the listener to the printer, one at a time.
 
-    The listener's handler ends when its notification is printed, and never for those that come
-    after the last one: these go back to the broker.
+    The listener's handler ends when its notification is printed. Those that nobody prints any more
+    are given back to the broker.
     """
 
     def __init__(self) -> None:
-        self._heard: asyncio.Queue[_Heard] = asyncio.Queue()
+        import asyncio
+
+        self._loop = asyncio.get_running_loop()
+        self._heard: asyncio.Queue[Notification] = asyncio.Queue()
+        self._unprinted: deque[asyncio.Future[None]] = deque()
 
     async def hear(self, notification: "Notification") -> None:
         """Wait until it is printed."""
-        heard = _Heard(notification, asyncio.get_running_loop().create_future())
-        self._heard.put_nowait(heard)
-        await heard.printed
+        printed = self._loop.create_future()
+        self._heard.put_nowait(notification)
+        self._unprinted.append(printed)
+        await printed
 
     async def show(self, count: int | None, *, as_json: bool) -> None:
         """Print what is heard, ``count`` of it or without end."""
         shown = 0
-        while count is None or shown < count:
-            heard = await self._heard.get()
-            _print(heard.notification, as_json=as_json)
-            heard.printed.set_result(None)
-            shown += 1
+        try:
+            while count is None or shown < count:
+                _print(await self._heard.get(), as_json=as_json)
+                printed = self._unprinted.popleft()
+                if not printed.done():
+                    printed.set_result(None)
+                shown += 1
+        finally:
+            # When the listener is closing: what is cancelled before would count as failed.
+            self._loop.call_soon(self._give_back)
+
+    def _give_back(self) -> None:
+        for printed in self._unprinted:
+            printed.cancel()
 
 
 def _print(notification: "Notification", *, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 Parses, calls `bedplate.messaging.rpc`, prints. Knows nothing of how calls travel.
 """
 
-import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
@@ -13,12 +12,10 @@ import click
 
 from bedplate.cli.broker import EXCHANGE, JSON, SECONDS, TIMEOUT, URL, Failed, converse
 from bedplate.cli.description import description_text
-from bedplate.cli.echo import Echo
 from bedplate.cli.sections import Misuse
 from bedplate.cli.values import json_text, named_values, printable, write
 
 if TYPE_CHECKING:
-    from bedplate.clock import Deadline
     from bedplate.messaging import Transport
     from bedplate.messaging.rpc import Choices, Found
 
@@ -105,22 +102,16 @@ def _call(  # noqa: PLR0913 - one parameter an option, as click hands them over
         "ttl": ttl,
     }
 
-    async def work(transport: "Transport", deadline: "Deadline") -> int:
+    async def work(transport: "Transport", left: Callable[[], float]) -> int:
         from bedplate.messaging import rpc as rpc_
 
-        now = asyncio.get_running_loop().time
-        client = rpc_.Client(transport, topic=topic, **choices)
-        left = max(deadline.remaining(now()), 0.001)
-        if fanout:
-            await client.with_(timeout=left).fanout(method, **given)
-        elif cast:
-            await client.with_(timeout=left).cast(method, **given)
-        else:
+        client = rpc_.Client(transport, topic=topic, **choices).with_(timeout=left())
+        if not (fanout or cast):
             with _progress(f"{method} on {topic}") as on_progress:
-                calling = client.with_(timeout=left, on_progress=on_progress)
-                result = await calling.call(method, **given)
+                result = await client.with_(on_progress=on_progress).call(method, **given)
             _print_result(result, as_json=as_json)
             return 0
+        await (client.fanout(method, **given) if fanout else client.cast(method, **given))
         if as_json:
             write("null")
         return 0
@@ -152,6 +143,8 @@ def _progress(what: str) -> Iterator[Callable[[object], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
+    import asyncio
+
     from rich.console import Console
     from rich.text import Text
 
@@ -204,12 +197,15 @@ def _echo(
     fail(message) raises ValueError, note(**any) records and seen() returns what was recorded,
     stats() counts.
     """
+    import asyncio
+
+    from bedplate.cli.echo import Echo
     from bedplate.messaging import rpc as rpc_
 
     echo = Echo()
     endpoint = rpc_.Endpoint(handler=echo, namespace=namespace, version=version)
 
-    async def work(transport: "Transport", _: "Deadline") -> int:
+    async def work(transport: "Transport", _: Callable[[], float]) -> int:
         try:
             serving = rpc_.serve(
                 transport,
@@ -263,11 +259,10 @@ def _ping(
     All servers are asked at once. One whose workers are all busy may answer too late.
     """
 
-    async def work(transport: "Transport", deadline: "Deadline") -> int:
+    async def work(transport: "Transport", left: Callable[[], float]) -> int:
         from bedplate.messaging import rpc as rpc_
 
-        left = max(deadline.remaining(asyncio.get_running_loop().time()), 0.001)
-        found = await rpc_.survey(transport, topic, exchange=exchange, wait=wait, timeout=left)
+        found = await rpc_.survey(transport, topic, exchange=exchange, wait=wait, timeout=left())
         if as_json:
             write(json_text([_found_value(each) for each in found]))
         elif found:
@@ -370,14 +365,13 @@ def _describe(
         raise Misuse(f"--json means --format json-schema, and excludes --format {form}.")
     as_schema = as_json or form == "json-schema"
 
-    async def work(transport: "Transport", deadline: "Deadline") -> int:
+    async def work(transport: "Transport", left: Callable[[], float]) -> int:
         from bedplate.errors import NoSuchMethod
         from bedplate.messaging import rpc as rpc_
 
-        left = max(deadline.remaining(asyncio.get_running_loop().time()), 0.001)
         try:
             told = await rpc_.describe(
-                transport, topic, server=server, exchange=exchange, timeout=left
+                transport, topic, server=server, exchange=exchange, timeout=left()
             )
         except NoSuchMethod:
             raise Failed(f"{topic} is served, by a server that does not describe itself.") from None
