@@ -196,7 +196,11 @@ def test_casts_are_not_waited_for(served: str, capsys: Captured) -> None:
     assert called(capsys, *keep, "what=1", "--cast") == ""
     assert called(capsys, *keep, "what=2", "--fanout", "--ttl", "5") == ""
     assert called(capsys, *keep, "what=3", "--cast", "--server", "h1", "--json") == "null\n"
-    kept = json.loads(called(capsys, "call", served, "stock", "kept"))
+    kept: list[int] = []
+    for _ in range(50):  # the three take different ways, so a call may overtake them
+        kept = json.loads(called(capsys, "call", served, "stock", "kept"))
+        if len(kept) == 3:
+            break
     assert sorted(kept) == [1, 2, 3]
 
 
