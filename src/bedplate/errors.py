@@ -548,7 +548,9 @@ class CallLost(CallError):
 
     def __init__(self, *, target: str, silence: float) -> None:
         self.target, self.silence = target, silence
-        super().__init__(f"{target} has been silent for {silence:g} s in the middle of a call.")
+        super().__init__(
+            f"{target} has been silent for {round(silence, 3):g} s in the middle of a call."
+        )
 
 
 class ReplyPathLost(CallError):
