@@ -112,7 +112,7 @@ class Connection:
         return bool(self._wire.out)
 
     def take_outgoing(self, now: float) -> bytes:
-        """Return all bytes to write, and forget them. Call it once a turn, not once a command."""
+        """Return all bytes to write, and forget them. Call it for many commands, not for each."""
         out = self._wire.out
         if not out:
             return b""

@@ -138,15 +138,35 @@ async def test_an_end_right_after_the_handshake_is_not_missed() -> None:
     assert len(ear.losses) == 1
 
 
-async def test_what_is_sent_in_one_turn_is_one_write(fake: Fake) -> None:
-    """A hundred messages leave together, and so do their confirms' answers."""
+async def test_what_is_sent_in_one_turn_leaves_in_batches(fake: Fake) -> None:
+    """Eight messages are one write and need not wait; fewer are one write as the turn ends."""
     fake.link.send(outbound())
     await turns()
     before = len(fake.pipe.writes)
-    for _ in range(100):
+    for _ in range(16):
         fake.link.send(outbound(b"x"))
+    assert len(fake.pipe.writes) == before + 2
     await turns()
-    assert len(fake.pipe.writes) == before + 1
+    assert len(fake.pipe.writes) == before + 2
+    for _ in range(7):
+        fake.link.send(outbound(b"x"))
+    assert len(fake.pipe.writes) == before + 2
+    await turns()
+    assert len(fake.pipe.writes) == before + 3
+
+
+async def test_a_batch_takes_along_what_was_settled(fake: Fake) -> None:
+    """A write in the middle of a turn says what was settled before it, once."""
+    basket = await fake.take()
+    fake.pipe.say(b"".join(_delivery(fake.channel(basket), tag) for tag in (1, 2)))
+    await basket.count(2)
+    basket.settle(basket.arrivals[0], Settlement.ACK)
+    for _ in range(7):
+        fake.link.send(outbound(b"x"))
+    assert fake.heard("basic.ack") == [(1, False)]
+    basket.settle(basket.arrivals[1], Settlement.ACK)
+    await turns()
+    assert fake.heard("basic.ack") == [(1, False), (2, False)]
 
 
 async def test_acknowledgements_are_said_together(fake: Fake) -> None:

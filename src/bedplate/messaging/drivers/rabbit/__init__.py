@@ -6,7 +6,7 @@ TLS. `docs/howto/rabbitmq.md` tells what it makes on a broker and which settings
 ===============  ===================================================================
 ``_names``       addresses to exchange, routing key and queue, one way only
 ``_message``     messages to properties and back
-``_wire``        one socket and one engine: reads, writes once a turn, timers
+``_wire``        one socket and one engine: reads, writes in batches, timers
 ``_dial``        hosts, TLS and login: how a wire comes to be
 ``_talk``        a few requests on a channel of their own, and their answers
 ``_publishing``  two channels for sending, and the fate of what was sent

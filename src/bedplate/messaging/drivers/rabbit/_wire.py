@@ -1,4 +1,4 @@
-"""One socket and one engine: what comes in is told, what is to go out is written once a turn.
+"""One socket and one engine: what comes in is told, what is to go out is written in batches.
 
 Knows the loop and the socket, not what the protocol's events mean.
 """
@@ -14,6 +14,9 @@ __all__ = ["Wire"]
 
 _HIGH_WATER = 256 * 1024
 """Bytes waiting for the socket above which flow is closed."""
+_BATCH = 8
+"""How much may wait for the end of the turn. All of a busy turn in one write would let the peers
+idle meanwhile, and us after that: `docs/design/performance.md` has the figures."""
 
 
 class Wire(asyncio.Protocol):
@@ -36,6 +39,7 @@ class Wire(asyncio.Protocol):
         self._socket: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
+        self._waiting = 0
 
     # --- what its owner asks --------------------------------------------------------------------
 
@@ -58,10 +62,13 @@ class Wire(asyncio.Protocol):
             self.loop.call_soon(tell, early)
 
     def soon(self) -> None:
-        """Write what the engine has to say at the end of this turn."""
-        if not self._scheduled:
+        """Write what the engine has to say: at the end of this turn, or when it is a batch."""
+        self._waiting += 1
+        if self._waiting == _BATCH:
+            self._write()
+        elif not self._scheduled:
             self._scheduled = True
-            self.loop.call_soon(self._write)
+            self.loop.call_soon(self._end_turn)
 
     def abort(self) -> None:
         """Drop the connection without a word; the end is told on a later turn."""
@@ -139,9 +146,15 @@ class Wire(asyncio.Protocol):
         self._timer = None
         self._hear(self.engine.tick(self.loop.time()))
 
-    def _write(self) -> None:
+    def _end_turn(self) -> None:
         self._scheduled = False
+        if self._waiting:
+            self._write()
+
+    def _write(self) -> None:
+        self._waiting = _BATCH  # what is added now asks for no write of its own
         self._prepare()
+        self._waiting = 0
         data = self.engine.take_outgoing(self.loop.time())
         if data and self._socket is not None and not self._socket.is_closing():
             self._socket.write(data)
