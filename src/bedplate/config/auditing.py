@@ -6,7 +6,7 @@ is given. Knows nothing of how findings are shown.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,9 +20,9 @@ from bedplate.config.judge import (
     unknown_options,
     unknown_sections,
 )
-from bedplate.config.merge import Merged, merge
+from bedplate.config.merge import Merged
 from bedplate.config.option import Required, SectionType
-from bedplate.config.repeated import with_repeated
+from bedplate.config.repeated import resolve, unnamed
 from bedplate.config.schema import OSLO, OptionSpec, Schema, Unresolved, Withheld, fold, split_key
 from bedplate.config.starting import begin
 from bedplate.config.tree import Origin, Tree
@@ -110,10 +110,11 @@ def check(
 
     Findings stand in the order of files and lines. One about something absent has no line. Codes
     of errors: ``unknown-option``, ``unknown-section``, ``no-value``, ``wrong-type``,
-    ``out-of-range``, ``not-a-choice``, ``missing-required``, ``bad-interpolation``, and those of
-    the syntax. Codes of warnings: ``deprecated-name``, ``deprecated-option``, ``equals-default``,
-    ``advanced``, ``repeated``, ``old-and-new``, ``missing-section``, ``ambiguous-dollar``,
-    ``secret-in-plain-option``, ``shadowed-source``, ``indented-key``.
+    ``out-of-range``, ``not-a-choice``, ``missing-required``, ``bad-interpolation``,
+    ``section-name``, and those of the syntax. Codes of warnings: ``deprecated-name``,
+    ``deprecated-option``, ``equals-default``, ``advanced``, ``repeated``, ``old-and-new``,
+    ``missing-section``, ``unnamed-section``, ``ambiguous-dollar``, ``secret-in-plain-option``,
+    ``shadowed-source``, ``indented-key``.
 
     Raises `SourceFailed` for a file that cannot be read, `SchemaError` for sections that make no
     sense.
@@ -182,19 +183,20 @@ def audit_trees(
     ``late`` says that sections may come of which the schema knows nothing, so that those that
     resemble none it knows are warnings.
     """
-    merged, remarks = merge(trees, schema)
-    schema, absent = with_repeated(schema, merged)
-    if absent is not None:
-        merged, remarks = merge(trees, schema)
+    resolved = resolve(trees, schema)
+    schema, merged = resolved.schema, resolved.merged
     converted = convert(merged, schema, prefix=prefix)
     severity = "warning" if lax else "error"
     findings = (
-        *(_leniently(each, lax=lax) for each in flags_of_secrets(remarks, schema, prefix)),
+        *(_leniently(each, lax=lax) for each in flags_of_secrets(resolved.remarks, schema, prefix)),
         *converted.findings,
         *unknown_options(merged, schema, severity=severity),
-        *_allowing_for(unknown_sections(merged, schema, severity=severity), late=late),
-        *(absent or ()),
-        *_absent_sections(merged, schema),
+        *_allowing_for(
+            unnamed(unknown_sections(merged, schema, severity=severity), merged, resolved.shapes),
+            late=late,
+        ),
+        *resolved.findings,
+        *_absent_sections(merged, schema, resolved.repeated),
         *_needless(merged, schema, converted),
     )
     ordered = tuple(sorted(dict.fromkeys(certain(findings, merged)), key=_order))
@@ -251,17 +253,19 @@ def _leniently(finding: Finding, *, lax: bool) -> Finding:
 
 def _allowing_for(findings: Iterable[Finding], *, late: bool) -> Iterator[Finding]:
     for finding in findings:
-        if late and not finding.suggestion:
+        if late and finding.code == "unknown-section" and not finding.suggestion:
             message = f"{finding.message} It is right if a library declares it later."
             yield finding._replace(severity="warning", message=message)
         else:
             yield finding
 
 
-def _absent_sections(merged: Merged, schema: Schema) -> Iterator[Finding]:
+def _absent_sections(
+    merged: Merged, schema: Schema, repeated: Collection[str]
+) -> Iterator[Finding]:
     """Report the sections of which something is required and nothing is written."""
     for section in schema.sections.values():
-        if section.optional or section.name in merged.sections:
+        if section.optional or section.name in merged.sections or section.name in repeated:
             continue
         required = [spec.name for spec in section.options.values() if spec.required]
         if required:

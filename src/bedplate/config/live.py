@@ -8,14 +8,14 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
 from bedplate.config import render
 from bedplate.config.judge import nearest
 from bedplate.config.merge import Pins
 from bedplate.config.option import Section, SectionType, construct
-from bedplate.config.schema import Schema, describe, split_key
+from bedplate.config.schema import Schema, SectionSpec, describe, split_key
 from bedplate.config.settle import Change, Rules, Settled, changes, hold, settle, settle_late
 from bedplate.config.starting import Layers, begin
 from bedplate.config.tree import Tree
@@ -38,14 +38,19 @@ _Path = str | os.PathLike[str]
 
 
 class Changes(NamedTuple):
-    """What a reload did. ``findings`` are the warnings, refused changes among them."""
+    """What a reload did. ``findings`` are the warnings, refused changes among them.
+
+    ``added`` and ``removed`` are the sections that an option names since, or does not any more.
+    """
 
     generation: int
     changed: tuple[Change, ...]
     findings: tuple[Finding, ...]
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.changed)
+        return bool(self.changed or self.added or self.removed)
 
 
 class _Sections(dict[_Key, Section]):
@@ -67,9 +72,12 @@ class _Sections(dict[_Key, Section]):
 class _Known:
     """What all generations of a configuration share: the schema as far as it is known by now."""
 
-    __slots__ = ("lock", "program", "reloader", "reloading", "rules", "schema")
+    __slots__ = ("lock", "program", "reloader", "reloading", "rules", "schema", "variants")
 
-    def __init__(self, schema: Schema, program: str, rules: Rules) -> None:
+    def __init__(
+        self, schema: Schema, program: str, rules: Rules, variants: tuple[type[Section], ...]
+    ) -> None:
+        self.variants = variants  # the classes of repeated sections
         self.schema, self.program, self.rules = schema, program, rules
         self.lock, self.reloading = threading.RLock(), threading.Lock()
         self.reloader = 0  # the thread that reloads
@@ -78,7 +86,16 @@ class _Known:
         """Make a section known, and return the schema that has it."""
         if not self.schema.has(describe(cls, name)):
             self.schema = self.schema.adding(cls, name)
+        if name is None and cls.section_each and cls not in self.variants:
+            self.variants = (*self.variants, cls)
         return self.schema
+
+    def variant(self, cls: type[Section], driver: str) -> type[Section]:
+        """Return the class of a section that a class shapes, by the driver it has."""
+        for each in self.variants:
+            if each.section_when == driver and each.section_family is cls.section_family:
+                return each
+        return cls
 
 
 class Snapshot:
@@ -88,13 +105,14 @@ class Snapshot:
     is reloaded meanwhile. ``generation`` counts from 1. Safe from any thread.
     """
 
-    __slots__ = ("_held", "_known", "_pins", "_settled", "_trees", "generation")
+    __slots__ = ("_eaches", "_held", "_known", "_pins", "_settled", "_trees", "generation")
 
     def __init__(
         self, known: _Known, trees: tuple[Tree, ...], settled: Settled, generation: int, pins: Pins
     ) -> None:
         self._known, self._trees, self._settled, self._pins = known, trees, settled, pins
         self._held = _Sections(self)
+        self._eaches: dict[type[Section], Mapping[str, Section]] = {}
         self.generation = generation
 
     def __enter__(self) -> Self:
@@ -121,6 +139,28 @@ class Snapshot:
     def named(self, cls: type[S], name: str) -> S:
         """Return the section ``name`` as an instance of ``cls``, which is known from now on."""
         return self._held[cls, name]  # type: ignore[return-value]  # stands under its class
+
+    def each(self, cls: type[S]) -> Mapping[str, S]:
+        """Return the sections that an option names, by name; see `Config.each`."""
+        if not getattr(cls, "section_each", ""):
+            raise TypeError(f"{cls!r} has no each=, which says what names sections of this kind")
+        known, made = self._known, self._eaches.get(cls)
+        if made is not None:
+            return made  # type: ignore[return-value]  # stands under its class
+        with known.lock:
+            self._know(cls, None)
+            settled, found = self._settled, dict[str, S]()
+            for name, shape in settled.repeated.items():
+                if shape.name != cls.section_name or name not in settled.values:
+                    continue
+                driver = settled.values[name].get(cls.section_by, "")
+                kind = known.variant(cls, str(driver))
+                if issubclass(kind, cls) and kind.section_when in ("", driver):
+                    if (kind, name) not in self._held:
+                        self._held[kind, name] = construct(kind, settled.values[name])
+                    found[name] = self._held[kind, name]  # type: ignore[assignment]  # see named
+            self._eaches[cls] = result = MappingProxyType(found)
+        return result
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -161,18 +201,27 @@ class Snapshot:
         cls, name = key if isinstance(key, tuple) else (key, None)
         if not isinstance(cls, SectionType):
             raise TypeError(f"ask with the class of a section, config[Api], not with {key!r}")
+        if name is None and cls.section_each:
+            raise TypeError(f"[{cls.section_name}] is repeated: ask with config.each")
         with self._known.lock:
-            spec = describe(cls, name)
-            if not self._settled.schema.has(spec):
-                schema = self._known.adding(cls, name)
-                self._settled = settle_late(
-                    self._settled, self._trees, schema, self._known.rules, self._pins, spec.name
-                )
+            spec = self._know(cls, name)
             settled = self._settled
             if cls.section_optional and not settled.merged.has(spec.name):
                 raise SectionAbsent(section=spec.name)
             made = self._held[key] = construct(cls, settled.values[spec.name])
         return made
+
+    def _know(self, cls: type[Section], name: str | None) -> SectionSpec:
+        """Take a section in, if it is not yet known in this generation."""
+        spec, settled = describe(cls, name), self._settled
+        shapes = Schema(settled.shapes) if spec.each else settled.schema
+        schema = self._known.adding(cls, name)
+        if not shapes.has(spec):
+            self._settled = settle_late(
+                settled, self._trees, schema, self._known.rules, self._pins, spec.name
+            )
+            self._eaches.clear()
+        return spec
 
     def _seal(self) -> None:
         with self._known.lock:
@@ -186,6 +235,8 @@ class Snapshot:
         settled = settle(trees, known.schema, known.rules, pins=pins).noting(refused)
         made = Snapshot(known, trees, settled, self.generation + 1, pins)
         for key in self._held:
+            if isinstance(key, tuple) and key[1] in self._settled.repeated:
+                continue  # it may be gone, or of another class
             try:
                 made._resolve(key)
             except SectionAbsent:  # pragma: no cover - a present section is pinned
@@ -268,12 +319,14 @@ class Config:
             from bedplate.config.report import tell
 
             raise SystemExit(tell(audit_trees(layers.read(), schema, prefix, late=True), program))
-        known = _Known(schema, program, Rules(prefix, unknown, sealed=False))
+        variants = tuple(each for each in classes if each.section_each)
+        known = _Known(schema, program, Rules(prefix, unknown, sealed=False), variants)
         trees = layers.read()
         settled = settle(trees, schema, known.rules)
         snapshot = Snapshot(known, trees, settled, 1, {})
         for each in classes:
-            snapshot.get(each)
+            if not each.section_each:
+                snapshot.get(each)
         return cls(known, layers, snapshot)
 
     def __getitem__(self, cls: type[S]) -> S:
@@ -290,6 +343,17 @@ class Config:
         ``[transport.notify]``. Raises as ``config[cls]`` does.
         """
         return self._held.snapshot.named(cls, name)
+
+    def each(self, cls: type[S]) -> Mapping[str, S]:
+        """Return the sections that the option of ``each=`` names, by name, in its order.
+
+        Each is an instance of the variant that its driver picks, else of ``cls``; asked with a
+        variant it returns those alone. An optional section that is not written is left out. The
+        mapping is that of the present generation.
+
+        Raises TypeError for a class without ``each=``, and as ``config[cls]`` does.
+        """
+        return self._held.snapshot.each(cls)
 
     def seal(self) -> None:
         """Say that no section comes late any more, and judge what waited for it.
@@ -363,8 +427,14 @@ class Config:
                 raise ReloadRefused(why=f"a source raised {type(error).__name__}") from error
             finally:
                 known.reloader = 0
-        changed = changes(old._settled, new._settled)  # noqa: SLF001 - one module
-        return Changes(new.generation, changed, new.findings)
+        before, after = old._settled, new._settled  # noqa: SLF001 - one module
+        return Changes(
+            new.generation,
+            changes(before, after),
+            new.findings,
+            tuple(name for name in after.repeated if name not in before.repeated),
+            tuple(name for name in before.repeated if name not in after.repeated),
+        )
 
     def _reload(self) -> tuple[Snapshot, Snapshot]:
         trees = self._layers.read(anew=True)

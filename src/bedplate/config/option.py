@@ -32,7 +32,16 @@ __all__ = ["REQUIRED", "Declared", "Required", "Section", "SectionType", "constr
 T = TypeVar("T")
 S = TypeVar("S", bound="Section")
 
-_TAKEN = ("section_name", "section_optional", "section_options", "section_described")
+_TAKEN = (
+    "section_name",
+    "section_optional",
+    "section_options",
+    "section_described",
+    "section_each",
+    "section_by",
+    "section_when",
+    "section_family",
+)
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -176,6 +185,10 @@ class SectionType(type):
     section_optional: bool
     section_options: Mapping[str, Declared]
     section_described: dict[str, object]
+    section_each: str
+    section_by: str
+    section_when: str
+    section_family: "SectionType"
 
     def __new__(
         mcs,
@@ -186,6 +199,9 @@ class SectionType(type):
         *,
         name: str | None = None,
         optional: bool = False,
+        each: str = "",
+        by: str = "",
+        when: str = "",
     ) -> "SectionType":
         """Make the class. Raises `SchemaError` for a body that cannot be one."""
         options = {key: value for key, value in body.items() if isinstance(value, Declared)}
@@ -200,9 +216,28 @@ class SectionType(type):
         cls = super().__new__(mcs, class_name, bases, rest)
         cls.section_name = name if name is not None else _snake(class_name)
         cls.section_optional = optional
+        cls.section_each, cls.section_by, cls.section_when = each, by, when
+        cls.section_family = cls
+        if by and not each:
+            raise SchemaError(where=class_name, why="by= means something beside each= only")
+        if when:
+            if name is not None or optional or each:
+                why = "beside when= nothing is said of the section: its parent has said it"
+                raise SchemaError(where=class_name, why=why)
+            cls._vary(bases)
         cls.section_options = MappingProxyType(inherited | options)
         cls.section_described = {}  # filled by the schema, by section name: it is asked for often
         return cls
+
+    def _vary(cls, bases: tuple[type, ...]) -> None:
+        """Take from the parent what is the same for all variants of a repeated section."""
+        family = next((each for each in bases if getattr(each, "section_by", "")), None)
+        if not isinstance(family, SectionType):
+            why = "when= needs a parent with each= and by=, which say what it is compared with"
+            raise SchemaError(where=cls.__qualname__, why=why)
+        cls.section_name, cls.section_optional = family.section_name, family.section_optional
+        cls.section_each, cls.section_by = family.section_each, family.section_by
+        cls.section_family = family.section_family
 
     def __repr__(cls) -> str:
         return f"<section [{cls.section_name}] {cls.__qualname__}>"
@@ -214,6 +249,10 @@ class Section(metaclass=SectionType):
     ``class Api(Section)`` is section ``[api]``; ``class Pool(Section, name="db.pool")`` names
     another, ``name="DEFAULT"`` the one of bare names. ``optional=True`` says that a configuration
     may do without it: its required options are asked for only when something of it is set.
+
+    ``class Backend(Section, each="DEFAULT.enabled_backends")`` is the shape of all sections that
+    this list names; ask with ``config.each(Backend)``. With ``by="driver"`` its option ``driver``
+    picks among the variants that are loaded: ``class Lvm(Backend, when="lvm")``.
 
     An instance is a frozen value of one generation of the configuration: an attribute read is a
     plain slot, and a reload makes new instances. Made by hand (in tests, ``Api(workers=2)``) it

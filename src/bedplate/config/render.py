@@ -16,6 +16,7 @@ from bedplate.config.schema import (
     SectionSpec,
     Unresolved,
     Withheld,
+    fold,
     key_of,
 )
 from bedplate.config.tree import Origin, Raw
@@ -204,15 +205,21 @@ def _help_lines(schema: Schema, program: str, prefix: str) -> Iterator[str]:
 
 def _help_section(section: SectionSpec, prefix: str) -> Iterator[str]:
     optional = " (optional)" if section.optional else ""
-    yield f"[{section.name}]{optional}{f'  {section.doc}' if section.doc else ''}"
+    each = f" (each section that {section.each} names)" if section.each else ""
+    yield f"[{section.name}]{each or optional}{f'  {section.doc}' if section.doc else ''}"
     for spec in sorted(section.options.values(), key=lambda each: each.advanced):
-        if spec.flag is None:
+        if spec.flagless:
+            yield f"  {spec.name}"
+        elif spec.flag is None:
             yield f"  {spec.name}  (no flag: a list of processes would show it)"
         elif spec.is_bool:
             yield f"  {spec.flag}, --no-{spec.flag[2:]}"
         else:
             yield f"  {spec.flag} VALUE"
-        for paragraph in (spec.help, _facts(spec), _farewell(spec), spec.variable(prefix)):
+        variable = spec.variable(prefix)
+        if section.each:
+            variable = f"{prefix}_<SECTION>__{fold(spec.name)}"
+        for paragraph in (spec.help, _facts(spec), _farewell(spec), variable):
             if paragraph:
                 yield from _wrapped(paragraph, "      ")
 

@@ -99,7 +99,8 @@ class OptionSpec(NamedTuple):
     `default_text` shows any of them. ``was`` holds old names as section and option. ``optional``
     says that it is not asked for while nothing of its section is set. ``owner`` says in which
     class or by whom it is declared, for messages. ``annotation`` is what a class says of its type
-    and None where there is no class.
+    and None where there is no class. ``flagless`` says that its section is named by an option:
+    flags are read before that is known.
     """
 
     section: str
@@ -117,6 +118,7 @@ class OptionSpec(NamedTuple):
     interpolate: bool
     owner: str
     annotation: object = None
+    flagless: bool = False
 
     @property
     def key(self) -> str:
@@ -167,8 +169,11 @@ class OptionSpec(NamedTuple):
 
     @property
     def flag(self) -> str | None:
-        """Its flag, ``--api.max-rows``; None for a secret, which a process list would show."""
-        return None if self.secret else f"--{self.key.replace('_', '-')}"
+        """Its flag, ``--api.max-rows``.
+
+        None for a secret, which a process list would show, and in sections that an option names.
+        """
+        return None if self.secret or self.flagless else f"--{self.key.replace('_', '-')}"
 
     def variable(self, prefix: str) -> str:
         """Return its environment variable: ``INVENTORY_API__WORKERS``."""
@@ -176,8 +181,8 @@ class OptionSpec(NamedTuple):
 
     def agrees_with(self, other: "OptionSpec") -> bool:
         """Whether another declaration of the same name, in the same section, says the same."""
-        mine = self._replace(optional=False, owner="")
-        return mine == other._replace(optional=False, owner="")
+        mine = self._replace(optional=False, owner="", flagless=False)
+        return mine == other._replace(optional=False, owner="", flagless=False)
 
 
 class SectionSpec(NamedTuple):
@@ -250,9 +255,14 @@ class Schema:
     def has(self, section: SectionSpec) -> bool:
         """Whether all of a section is in this schema already."""
         known = self.sections.get(section.name)
-        return known is not None and all(
-            option.name in known.options and known.options[option.name].agrees_with(option)
-            for option in section.options.values()
+        return (
+            known is not None
+            and section.each == known.each
+            and section.drivers.keys() <= known.drivers.keys()
+            and all(
+                option.name in known.options and known.options[option.name].agrees_with(option)
+                for option in section.options.values()
+            )
         )
 
     def __eq__(self, other: object) -> bool:
@@ -298,8 +308,27 @@ def describe(cls: SectionType, name: str | None = None) -> SectionSpec:
         for option, declared in cls.section_options.items()
     }
     spec = SectionSpec(section, _doc(cls), cls.section_optional, MappingProxyType(options))
+    if cls.section_each and name is None:
+        spec = _repeated(cls, spec)
     cls.section_described[section] = spec
     return spec
+
+
+def _repeated(cls: SectionType, spec: SectionSpec) -> SectionSpec:
+    """Describe the shape of sections that an option names, as far as one class has it."""
+    by, when = cls.section_by, cls.section_when
+    family = getattr(cls, "section_family", cls)
+    if by and by not in family.section_options:
+        raise SchemaError(where=family.__qualname__, why=f"by={by!r} is none of its own options")
+    own = tuple(option for option in spec.options if option not in family.section_options)
+    return spec._replace(
+        options=MappingProxyType(
+            {option: each._replace(flagless=True) for option, each in spec.options.items()}
+        ),
+        each=key_of(*split_key(cls.section_each)),
+        driver_option=by,
+        drivers=MappingProxyType({when: own} if when else {}),
+    )
 
 
 def _facts(schema: Schema) -> list[tuple[object, ...]]:
@@ -314,7 +343,7 @@ def _told(spec: OptionSpec) -> OptionSpec:
     default = spec.default
     if isinstance(_innermost(spec.type), Choice) or spec.secret:
         default = default if isinstance(default, Required) else spec.default_text
-    return spec._replace(default=default, annotation=None)
+    return spec._replace(default=default, annotation=None, flagless=False)
 
 
 def _interpolates(type_: Type) -> bool:
@@ -406,6 +435,9 @@ def _old_names(
 
 
 def _joined(one: SectionSpec, other: SectionSpec) -> SectionSpec:
+    if one.each != other.each or one.driver_option != other.driver_option:
+        why = "one class says otherwise than another by which option such sections are named"
+        raise SchemaError(where=f"[{one.name}]", why=why)
     options = dict(one.options)
     for name, spec in other.options.items():
         known = options.get(name, spec)
@@ -420,6 +452,7 @@ def _joined(one: SectionSpec, other: SectionSpec) -> SectionSpec:
         doc=one.doc or other.doc,
         optional=one.optional and other.optional,
         options=MappingProxyType(options),
+        drivers=MappingProxyType({**one.drivers, **other.drivers}),
     )
 
 
@@ -468,7 +501,7 @@ def _same_target(schema: Schema, one: tuple[str, str], other: tuple[str, str]) -
 def _flags(schema: Schema) -> dict[str, Flag]:
     flags: dict[str, Flag] = {}
     for spec in schema if schema.dialect == NATIVE else ():
-        if spec.flag is None:
+        if spec.flag is None or schema.sections[spec.section].each:
             continue
         other = flags.setdefault(spec.flag, Flag(spec.section, spec.name, spec.is_bool))
         if other[:2] != (spec.section, spec.name):

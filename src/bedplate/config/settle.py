@@ -5,14 +5,16 @@ checked as a whole. Knows nothing of where trees come from or who holds the resu
 """
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bedplate._floor.secret import MASK
 from bedplate.config.convert import convert
 from bedplate.config.interpolate import Name
 from bedplate.config.judge import certain, flags_of_secrets, unknown_options, unknown_sections
-from bedplate.config.merge import Merged, Pins, merge, pin
-from bedplate.config.schema import OptionSpec, Schema
+from bedplate.config.merge import Merged, Pins
+from bedplate.config.repeated import Resolved, resolve, unnamed
+from bedplate.config.schema import OptionSpec, Schema, SectionSpec, split_key
 from bedplate.config.tree import Origin, Raw, Tree
 from bedplate.errors import Finding, InvalidConfig
 
@@ -35,7 +37,9 @@ class Rules(NamedTuple):
         """Whether even options of known sections are judged later."""
         return self.unknown == "defer" and not self.sealed
 
-    def judge(self, merged: Merged, schema: Schema) -> tuple[Finding, ...]:
+    def judge(
+        self, merged: Merged, schema: Schema, shapes: Iterable[SectionSpec] = ()
+    ) -> tuple[Finding, ...]:
         """Return findings about names nobody declares, as far as it is time to judge them."""
         if self.waits:
             return ()
@@ -43,11 +47,16 @@ class Rules(NamedTuple):
         options = unknown_options(merged, schema, severity=severity)
         if not self.sealed:
             return options
-        return options + unknown_sections(merged, schema, severity=severity)
+        sections = unknown_sections(merged, schema, severity=severity)
+        return (*options, *unnamed(sections, merged, shapes))
 
 
 class Settled(NamedTuple):
-    """Everything known of one generation. ``findings`` are warnings only."""
+    """Everything known of one generation. ``findings`` are warnings only.
+
+    ``repeated`` holds, by name, the shape of each section that an option names; ``shapes`` are all
+    shapes there are.
+    """
 
     schema: Schema
     merged: Merged
@@ -55,6 +64,8 @@ class Settled(NamedTuple):
     findings: tuple[Finding, ...]
     tainted: frozenset[Name] = frozenset()
     """Options that have a secret put into them: they are shown as secrets are."""
+    repeated: Mapping[str, SectionSpec] = MappingProxyType({})
+    shapes: tuple[SectionSpec, ...] = ()
 
     def noting(self, findings: Iterable[Finding]) -> "Settled":
         """Return the same with more warnings, none twice."""
@@ -62,7 +73,7 @@ class Settled(NamedTuple):
 
     def judged(self, rules: Rules) -> "Settled":
         """Judge the names again, under other rules. Raises `InvalidConfig`."""
-        return self.noting(_sorted_out(rules.judge(self.merged, self.schema)))
+        return self.noting(_sorted_out(rules.judge(self.merged, self.schema, self.shapes)))
 
 
 class Change(NamedTuple):
@@ -85,56 +96,92 @@ def settle(
     pins: Pins | None = None,
 ) -> Settled:
     """Merge, convert and check. Raises `InvalidConfig` with every error there is."""
-    merged, remarks = merge(trees, schema)
-    merged = pin(merged, pins or {})
+    resolved = resolve(trees, schema, pins)
+    schema, merged = resolved.schema, resolved.merged
     converted = convert(merged, schema, prefix=rules.prefix)
     findings = (
-        *flags_of_secrets(remarks, schema, rules.prefix),
+        *flags_of_secrets(resolved.remarks, schema, rules.prefix),
+        *resolved.findings,
         *converted.findings,
-        *rules.judge(merged, schema),
+        *rules.judge(merged, schema, resolved.shapes),
     )
     if rules.waits and any(finding.severity == "error" for finding in findings):
         # There will be no later judgement: this is the time to tell all that is known.
         findings += unknown_options(merged, schema, early=True)
-    settled = Settled(schema, merged, converted.values, (), converted.tainted)
+    settled = _settled(resolved, converted.values, (), converted.tainted)
     return settled.noting(_sorted_out(certain(findings, merged)))
 
 
 def settle_late(
     before: Settled, trees: Iterable[Tree], schema: Schema, rules: Rules, pins: Pins, section: str
 ) -> Settled:
-    """Take one more section in, checked alone. Raises `InvalidConfig` for what is wrong in it."""
-    merged, remarks = merge(trees, schema)
-    merged = pin(merged, pins)
-    converted = convert(merged, schema, prefix=rules.prefix, only={section})
-    unknown = [each for each in rules.judge(merged, schema) if each.section == section]
+    """Take one more section in, checked alone. Raises `InvalidConfig` for what is wrong in it.
+
+    Of a shape, all the sections are taken in that are named.
+    """
+    resolved = resolve(trees, schema, pins)
+    schema, merged = resolved.schema, resolved.merged
+    only = {name for name, shape in resolved.repeated.items() if shape.name == section} | {section}
+    converted = convert(merged, schema, prefix=rules.prefix, only=only)
+    judged = rules.judge(merged, schema, resolved.shapes)
+    unknown = [each for each in judged if each.section in only]
     values = {**before.values, **converted.values}
+    remarks = (*resolved.remarks, *resolved.findings)
     findings = _sorted_out((*remarks, *converted.findings, *unknown))
     tainted = before.tainted | converted.tainted
-    return Settled(schema, merged, values, before.findings, tainted).noting(findings)
+    return _settled(resolved, values, before.findings, tainted).noting(findings)
+
+
+def _settled(
+    resolved: Resolved,
+    values: Mapping[str, Mapping[str, object]],
+    findings: tuple[Finding, ...],
+    tainted: frozenset[Name],
+) -> Settled:
+    schema, merged, repeated = resolved.schema, resolved.merged, resolved.repeated
+    return Settled(schema, merged, values, findings, tainted, repeated, resolved.shapes)
 
 
 def hold(old: Settled, new: Settled) -> tuple[Pins, tuple[Finding, ...]]:
     """Decide what of a new configuration has to wait for a restart.
 
     Returns the candidates that stay what they were, and a warning for each difference refused. An
-    optional section neither appears nor disappears in a running program.
+    optional section neither appears nor disappears in a running program. One that an option names
+    comes and goes as far as that option may change, and so may the driver that it has.
     """
     pins: dict[str, dict[str, tuple[Raw, ...]]] = {}
     findings: list[Finding] = []
     for section in old.schema.sections.values():
         before, after = old.values.get(section.name, {}), new.values.get(section.name, {})
+        if _may_go(section, old, new):
+            continue
+        gone = section.name in old.repeated and section.name not in new.repeated
         held: dict[str, tuple[Raw, ...]] = {}
         for spec in section.options.values():
             was, is_now = spec.name in before, spec.name in after
             if was and is_now and (spec.mutable or before[spec.name] == after[spec.name]):
                 continue
             held[spec.name] = old.merged.get(spec.section, spec.name)
-            if was or is_now:
+            if (was or is_now) and not gone:
                 findings += _refusal(spec, old, new)
         if held:
             pins[section.name] = held
     return pins, tuple(findings)
+
+
+def _may_go(section: SectionSpec, old: Settled, new: Settled) -> bool:
+    """Whether a section that was named is named no more, or has another shape, and may."""
+    shape, now = old.repeated.get(section.name), new.repeated.get(section.name)
+    if shape is None:
+        return False
+    if now is None or now.name != shape.name:
+        owner = old.schema.get(*split_key(shape.each))
+        return owner is not None and owner.mutable
+    driver = section.options.get(shape.driver_option)
+    if driver is None or not driver.mutable:
+        return False
+    before, after = old.values.get(section.name, {}), new.values.get(section.name, {})
+    return before.get(driver.name) != after.get(driver.name)
 
 
 def _refusal(spec: OptionSpec, old: Settled, new: Settled) -> tuple[Finding, ...]:

@@ -59,9 +59,9 @@ def test_named_sections_are_checked_like_the_one_they_are_shaped_after() -> None
 
 
 def test_a_section_that_is_named_and_not_there_is_missing() -> None:
-    """One that is there and not named is unknown; defaults name sections too."""
+    """One that is there and not named is a warning too; defaults name sections."""
     text = "[DEFAULT]\nenabled_backends = fast\n[other]\npath = /a\n"
-    assert findings(text) == [(3, "unknown-section", "other"), (None, "missing-section", "fast")]
+    assert findings(text) == [(3, "unnamed-section", "other"), (None, "missing-section", "fast")]
     assert findings("[standard]\npath = /a\n") == []
     assert findings("") == [(None, "missing-section", "standard")]
 

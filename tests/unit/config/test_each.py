@@ -1,0 +1,300 @@
+"""Sections that an option names, in a program that runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from bedplate.config import Config, Schema, Secret, Section, check, option
+from bedplate.config.option import SectionType
+from bedplate.errors import InvalidConfig, NoSuchOption, ReloadRefused, SchemaError
+
+
+class Common(Section, name="DEFAULT"):
+    enabled_backends: list[str] = option(default=[], mutable=True)
+    fixed_backends: list[str] = option(default=[])
+    first: str = option(default="a")
+
+
+class Backend(Section, each="DEFAULT.enabled_backends", by="driver"):
+    driver: str = option(help="Which kind it is.")
+    size: int = option(default=1, mutable=True, was=("capacity",))
+    key: Secret[str] = option(default=Secret("k"))
+
+
+class Lvm(Backend, when="lvm"):
+    group: str = option()
+
+
+class Nfs(Backend, when="nfs"):
+    share: str = option()
+    size_limit: int = option(default=9)
+
+
+class Plain(Section, each="fixed_backends"):
+    path: str = option(default="/")
+
+
+class Spare(Section, each="fixed_backends", optional=True):
+    path: str = option()
+
+
+ALL: tuple[type[Section], ...] = (Common, Backend, Lvm, Nfs)
+TEXT = """\
+[DEFAULT]
+enabled_backends = slow, fast
+[fast]
+driver = lvm
+group = vg
+[slow]
+driver = nfs
+share = a:/b
+size = 3
+"""
+
+
+def load(
+    text: str | Path,
+    *sections: type[Section],
+    environ: Mapping[str, str] | None = None,
+    argv: tuple[str, ...] = (),
+    path: Path | None = None,
+) -> Config:
+    assert path is not None
+    path.write_text(str(text))
+    return Config.load(
+        sections or ALL, program="stock", argv=argv, environ=environ or {}, files=(path,)
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Give the path of one file of configuration."""
+    return tmp_path / "stock.conf"
+
+
+def codes(error: InvalidConfig) -> list[tuple[int | None, str, str | None, str | None]]:
+    return [(each.line, each.code, each.section, each.option) for each in error.findings]
+
+
+def test_each_gives_instances_of_the_variants_in_the_order_of_the_owner(path: Path) -> None:
+    """The driver picks the class; a variant is asked for alone by its own class."""
+    config = load(TEXT, path=path)
+    backends = config.each(Backend)
+    assert list(backends) == ["slow", "fast"]
+    assert backends["fast"] == Lvm(driver="lvm", group="vg")
+    assert backends["slow"] == Nfs(driver="nfs", share="a:/b", size=3)
+    assert list(config.each(Lvm)) == ["fast"]
+    assert config.each(Backend) is backends
+    config.seal()
+    assert config.findings == ()
+    assert config.sections == ("DEFAULT", "slow", "fast")
+
+
+def test_rows_and_explain_know_them(path: Path) -> None:
+    """Values, origins and advice, without a flag, and secrets masked."""
+    config = load(TEXT, path=path, environ={"STOCK_FAST__SIZE": "7"})
+    assert config.each(Backend)["fast"].size == 7
+    told = config.explain("fast.size")
+    assert (told.value, told.flag, told.variable) == ("7", None, "STOCK_FAST__SIZE")
+    assert {row.key: row.value for row in config.rows()}["fast.key"] == "****"
+    with pytest.raises(NoSuchOption):
+        config.explain("fast.share")
+
+
+def test_names_may_be_written_in_the_environment_or_as_a_reference(path: Path) -> None:
+    """The owner has its value as any option has, with what it refers to put in."""
+    text = "[DEFAULT]\nenabled_backends = $first\n[a]\ndriver = lvm\ngroup = g\n"
+    assert list(load(text, path=path).each(Backend)) == ["a"]
+    environ = {
+        "STOCK_DEFAULT__ENABLED_BACKENDS": "b-1",
+        "STOCK_B_1__DRIVER": "nfs",
+        "STOCK_B_1__SHARE": "s",
+    }
+    assert load("", path=path, environ=environ).each(Nfs)["b-1"].share == "s"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[a]\ndriver = lmv\nshare = x", [(4, "not-a-choice", "a", "driver")]),
+        ("[a]\ndriver = lvm\nshare = x\ngroup = g", [(5, "unknown-option", "a", "share")]),
+        ("[a]\ndriver = lvm", [(None, "missing-required", "a", "group")]),
+        ("[a]\nsize = 1", [(None, "missing-required", "a", "driver")]),
+        ("", [(None, "missing-required", "a", "driver")]),
+    ],
+)
+def test_what_is_wrong_is_told_once_and_of_its_own_driver(
+    text: str, expected: list[object], path: Path
+) -> None:
+    """Options of other drivers are unknown, and one mistake is one error."""
+    with pytest.raises(InvalidConfig) as caught:
+        load(f"[DEFAULT]\nenabled_backends = a\n{text}\n", path=path)
+    assert codes(caught.value) == expected
+
+
+@pytest.mark.parametrize("name", ["api", "API", "a b", "a__b", "default", "-"])
+def test_names_that_cannot_be_are_errors_where_they_stand(name: str, path: Path) -> None:
+    """A fixed section has its name already, also as a variable; others are no names."""
+
+    class Api(Section):
+        size: int = option(default=1)
+
+    with pytest.raises(InvalidConfig) as caught:
+        load(f"[DEFAULT]\nenabled_backends = {name}\n", Api, *ALL, path=path)
+    assert codes(caught.value) == [(2, "section-name", "DEFAULT", "enabled_backends")]
+    path.write_text(f"[DEFAULT]\nenabled_backends = {name}\n")
+    assert [each.code for each in check([path], sections=[Api, *ALL])] == ["section-name"]
+
+
+def test_two_owners_cannot_name_one_section(path: Path) -> None:
+    """It would have two shapes; one owner may say a name twice."""
+    text = "[DEFAULT]\nenabled_backends = a, a\nfixed_backends = a\n[a]\ndriver = lvm\ngroup = g\n"
+    with pytest.raises(InvalidConfig) as caught:
+        load(text, *ALL, Plain, path=path)
+    assert codes(caught.value) == [(3, "section-name", "DEFAULT", "fixed_backends")]
+
+
+def test_a_section_nobody_named_is_a_warning_when_it_has_the_shape(path: Path) -> None:
+    """One with other options is as unknown as any, which sealing says."""
+    config = load(TEXT.replace("slow, ", ""), path=path)
+    config.seal()
+    assert [(each.code, each.section) for each in config.findings] == [("unnamed-section", "slow")]
+    config = load(f"{TEXT}[other]\nx = 1\n", path=path)
+    with pytest.raises(InvalidConfig) as caught:
+        config.seal()
+    assert codes(caught.value) == [(10, "unknown-section", "other", None)]
+
+
+def test_without_by_all_have_one_class_and_defaults_do(path: Path) -> None:
+    """A section that is named and not written is a warning; an optional one is left out."""
+    text = "[DEFAULT]\nfixed_backends = a, b\n[a]\npath = /a\n"
+    config = load(text, Common, Plain, path=path)
+    assert {name: each.path for name, each in config.each(Plain).items()} == {"a": "/a", "b": "/"}
+    assert [(each.code, each.section) for each in config.findings] == [("missing-section", "b")]
+    assert list(load(text, Common, Spare, path=path).each(Spare)) == ["a"]
+
+
+def test_a_class_may_come_late(path: Path) -> None:
+    """A library asks with a class that nobody loaded, and it is checked then."""
+    config = load("[DEFAULT]\nfixed_backends = a\n[a]\npath = /a\n", Common, path=path)
+    assert config.each(Plain)["a"].path == "/a"
+    config.seal()
+    assert config.findings == ()
+    config = load("[DEFAULT]\nfixed_backends = a\n[a]\npaht = /a\n", Common, path=path)
+    with pytest.raises(InvalidConfig):
+        config.each(Plain)
+
+
+def test_flags_do_not_reach_them(path: Path) -> None:
+    """Flags are read before anybody knows which sections are named."""
+    with pytest.raises(InvalidConfig):
+        load(TEXT, path=path, argv=("--fast.size=4",))
+    assert "--backend.size" not in Schema.of(ALL).flags
+
+
+def test_a_reload_adds_and_removes_what_a_mutable_owner_names(path: Path) -> None:
+    """The sections themselves tell of values; a snapshot stays what it was."""
+    config = load(TEXT, path=path)
+    before = config.snapshot()
+    kept = before.each(Backend)
+    path.write_text(
+        "[DEFAULT]\nenabled_backends = fast, new\n[fast]\ndriver = lvm\ngroup = vg\nsize = 2\n"
+        "[new]\ndriver = nfs\nshare = n\n"
+    )
+    changes = config.reload()
+    assert (changes.added, changes.removed) == (("new",), ("slow",))
+    assert [each.key for each in changes.changed] == ["enabled_backends", "fast.size"]
+    assert list(config.each(Backend)) == ["fast", "new"]
+    assert config.each(Backend)["fast"].size == 2
+    assert before.each(Backend) is kept
+    assert changes.findings == ()
+
+
+def test_a_reload_keeps_what_a_fixed_owner_names(path: Path) -> None:
+    """One warning says why, and the section has all that it had."""
+    config = load("[DEFAULT]\nfixed_backends = a\n[a]\npath = /a\n", Common, Plain, path=path)
+    path.write_text("[DEFAULT]\nfixed_backends = b\n[b]\npath = /b\n")
+    changes = config.reload()
+    assert not changes
+    assert {name: each.path for name, each in config.each(Plain).items()} == {"a": "/a"}
+    assert [(each.code, each.option) for each in changes.findings] == [
+        ("needs-restart", "fixed_backends")
+    ]
+
+
+def test_a_reload_does_not_change_a_driver(path: Path) -> None:
+    """The options of the new one are none of the old one, so all of it is refused."""
+    config = load(TEXT, path=path)
+    path.write_text(TEXT.replace("driver = lvm\ngroup = vg", "driver = nfs\nshare = x"))
+    with pytest.raises(ReloadRefused):
+        config.reload()
+    assert config.each(Lvm)["fast"].group == "vg"
+
+
+def test_a_reload_changes_a_driver_that_is_mutable(path: Path) -> None:
+    """The section is of another class then."""
+
+    class Store(Section, each="enabled_backends", by="kind"):
+        kind: str = option(default="one", mutable=True)
+
+    class One(Store, when="one"):
+        x: int = option()
+
+    class Two(Store, when="two"):
+        y: int = option()
+
+    config = load("[DEFAULT]\nenabled_backends=s\n[s]\nx = 1\n", Common, One, Two, path=path)
+    assert config.each(Store) == {"s": One(x=1)}
+    path.write_text("[DEFAULT]\nenabled_backends=s\n[s]\nkind = two\ny = 2\n")
+    assert config.reload()
+    assert config.each(Store) == {"s": Two(kind="two", y=2)}
+
+
+def test_one_section_is_asked_for_by_name_or_not_at_all(path: Path) -> None:
+    """Classes of repeated sections stand for no section of their own."""
+    config = load(TEXT, path=path)
+    assert config.named(Backend, "fast").size == 1
+    with pytest.raises(TypeError, match=r"config\.each"):
+        config[Backend]
+    with pytest.raises(TypeError, match="each="):
+        config.each(Common)
+
+
+def test_declarations_that_make_no_sense_are_refused(path: Path) -> None:
+    """Each says what is missing."""
+    with pytest.raises(SchemaError, match="each="):
+        SectionType("X", (Section,), {}, by="driver")
+    with pytest.raises(SchemaError, match="when="):
+        SectionType("X", (Section,), {}, when="lvm")
+    with pytest.raises(SchemaError, match="when="):
+        SectionType("X", (Backend,), {}, when="lvm", name="x")
+    with pytest.raises(SchemaError, match="by="):
+        Schema.of([SectionType("X", (Section,), {}, each="DEFAULT.a", by="driver")])
+    with pytest.raises(SchemaError, match="load that section"):
+        load("", Backend, path=path)
+
+    class Wrong(Section, each="DEFAULT.first"):
+        size: int = option(default=1)
+
+    with pytest.raises(SchemaError, match="must be a list"):
+        load("", Common, Wrong, path=path)
+
+
+def test_an_ordinary_subclass_is_a_section_of_its_own(path: Path) -> None:
+    """Only ``when=`` makes a variant."""
+
+    class Own(Backend):
+        """Inherits options."""
+
+    assert load("[own]\ndriver = x\n", *ALL, Own, path=path)[Own].driver == "x"
+
+
+def test_help_shows_the_shape(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What names them, and how their variables are spelled; no flags."""
+    with pytest.raises(SystemExit):
+        load("", path=path, argv=("--help",))
+    text = capsys.readouterr().out
+    assert "[backend] (each section that enabled_backends names)" in text
+    assert "STOCK_<SECTION>__SIZE_LIMIT" in text
+    assert "--backend" not in text
