@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bedplate.cli.sections import Misuse
+from bedplate.cli.ending import Failed, Misuse
+from bedplate.cli.manual import examples
+from bedplate.cli.urls import UrlGiven
 from bedplate.cli.values import json_text, printable, write
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ __all__ = [
     "SECONDS",
     "TIMEOUT",
     "URL",
-    "Failed",
+    "by_url",
     "converse",
     "give_up_after",
 ]
@@ -37,15 +39,13 @@ _PROMPT_CLOSE, _PATIENT_CLOSE = 0.25, 5.0
 _LEAST = 0.001
 
 
-class Failed(click.ClickException):
-    """What was asked for could not be done; exit status 1."""
-
-    exit_code = 1
-
-    def show(self, file: object = None) -> None:
-        """Print the sentence on standard error."""
-        del file
-        click.echo(f"bedplate: {printable(self.message)}", err=True)
+def by_url(*lines: str) -> str:
+    """Return the end of a help page: how URL may be given, and lines as they are typed."""
+    return (
+        "URL is rabbit://user:password@host/vhost, or @PATH to read it from the first line of a "
+        "file, or env:NAME to read it from a variable: arguments are no secret.\n\n"
+        f"{examples(*lines)}"
+    )
 
 
 class _Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases only
@@ -68,7 +68,7 @@ class _Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer r
 
 SECONDS = _Seconds()
 """A type of options: seconds above 0."""
-URL = click.argument("url", metavar="URL")
+URL = click.argument("url", metavar="URL", type=UrlGiven())
 """The broker to talk to; the first argument of every command."""
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 """What programs ask for."""
@@ -122,7 +122,7 @@ def converse(
         try:
             return asyncio.run(_until_signalled(talk) if lasting else talk)
         except InvalidUrl as error:
-            raise Misuse(printable(str(error))) from None
+            raise Misuse(str(error)) from None
         except MessagingError as error:
             overall = _overall(error, timeout)
             if as_json:
@@ -197,12 +197,12 @@ def _parsed(url: str) -> "TransportUrl":
         parsed = TransportUrl(url)
         find_driver(parsed.driver)
     except InvalidUrl as error:
-        raise Misuse(printable(str(error))) from None
+        raise Misuse(str(error)) from None
     except PluginNotFound as error:
         near = difflib.get_close_matches(error.name, error.known, n=1)
         hint = f" Did you mean {near[0]}://?" if near else ""
         raise Misuse(
-            f"no driver for {printable(error.name)}:// is installed (there are: "
+            f"no driver for {error.name}:// is installed (there are: "
             f"{', '.join(error.known) or 'none'}).{hint}"
         ) from None
     return parsed

@@ -12,7 +12,9 @@ from pathlib import Path
 import click
 
 from bedplate import __version__
-from bedplate.cli.sections import Misuse
+from bedplate.cli.ending import Misuse
+from bedplate.cli.manual import examples
+from bedplate.cli.schema import COMMANDS
 from bedplate.cli.subject import SectionsCommand, Subject, about_files
 from bedplate.config import Explanation, Row, findings_json, findings_sarif, tell
 from bedplate.errors import NoSuchOption
@@ -26,10 +28,22 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for pr
 
 @click.group()
 def config() -> None:
-    """Check, show and explain configuration files."""
+    """Check, show, explain and describe configuration."""
 
 
-@config.command("check", cls=SectionsCommand)
+for _command in COMMANDS:
+    config.add_command(_command)
+
+
+@config.command(
+    "check",
+    cls=SectionsCommand,
+    epilog=examples(
+        "bedplate config check inventory.conf --sections inventory.options:ALL",
+        "bedplate config check nova.conf --schema nova.json --fatal-warnings",
+        "bedplate config check nova.conf --namespace nova.conf --json",
+    ),
+)
 @_FILES
 @click.option("--fatal-warnings", is_flag=True, help="Let warnings count as errors do.")
 @click.option("--lax", is_flag=True, help="Let names that nobody declares be warnings only.")
@@ -45,10 +59,10 @@ def _check(
     lax: bool,
     fatal_warnings: bool,
 ) -> int:
-    """Report all that is wrong with FILEs, and all that deserves a word.
+    """Report all that is wrong with FILEs.
 
-    Later files beat earlier ones, and all are judged together. Exit status 1 if anything is wrong,
-    2 if a file or a schema cannot be read.
+    And all that deserves a word. Later files beat earlier ones, and all are judged together. Exit
+    status 1 if anything is wrong, 2 if a file or a schema cannot be read.
     """
     if as_json and as_sarif:
         raise Misuse("--json and --sarif exclude each other.")
@@ -63,12 +77,19 @@ def _check(
     return 1 if wrong else 0
 
 
-@config.command("show", cls=SectionsCommand)
+@config.command(
+    "show",
+    cls=SectionsCommand,
+    epilog=examples("bedplate config show inventory.conf --sections inventory.options:ALL"),
+)
 @_FILES
 @_JSON
 @about_files
 def _show(subject: Subject, *, files: tuple[str, ...], as_json: bool) -> int:
-    """Show every value in force and where it was written; secrets are masked."""
+    """Show every value in force, and where it was written.
+
+    Secrets are masked.
+    """
     rows = subject.audit(files, lax=True).rows()
     if as_json:
         _print_json([_row(row) for row in rows])
@@ -81,12 +102,16 @@ def _show(subject: Subject, *, files: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-@config.command("explain", cls=SectionsCommand)
+@config.command(
+    "explain",
+    cls=SectionsCommand,
+    epilog=examples("bedplate config explain api.workers inventory.conf --schema options.json"),
+)
 @click.argument("what", metavar="[OPTION | FILE]...", nargs=-1, required=True)
 @_JSON
 @about_files
 def _explain(subject: Subject, *, what: tuple[str, ...], as_json: bool) -> int:
-    """Say where the value of an OPTION comes from, and what lost to it.
+    """Say where values come from, and what lost to them.
 
     An argument that is a file is read, another is the name of an option such as api.workers. All
     options are explained when none is named.

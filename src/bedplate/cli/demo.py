@@ -7,7 +7,7 @@ __all__ = ["demo"]
 
 @click.command()
 def demo() -> int:
-    """Run a small service on this machine and show what it does."""
+    """Run a small service here and show what it does."""
     from bedplate.demo import main
 
     return main()

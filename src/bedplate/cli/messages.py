@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bedplate.cli.broker import EXCHANGE, JSON, SECONDS, TIMEOUT, URL, converse, give_up_after
-from bedplate.cli.sections import Misuse
-from bedplate.cli.values import json_text, named_values, printable, write, write_bytes
+from bedplate.cli.arguments import named_values
+from bedplate.cli.broker import (
+    EXCHANGE,
+    JSON,
+    SECONDS,
+    TIMEOUT,
+    URL,
+    by_url,
+    converse,
+    give_up_after,
+)
+from bedplate.cli.ending import Misuse
+from bedplate.cli.values import json_text, printable, write, write_bytes
 
 if TYPE_CHECKING:
     from bedplate.messaging import Address, Delivery, Transport
@@ -22,7 +32,14 @@ __all__ = ["publish", "subscribe"]
 _CREDIT = 100
 
 
-@click.command("publish")
+@click.command(
+    "publish",
+    epilog=by_url(
+        "bedplate publish @broker.url orders 'two bolts' --ttl 60",
+        "bedplate publish @broker.url orders - --header urgent=true < order.json",
+        "bedplate publish @broker.url refresh --fanout",
+    ),
+)
 @URL
 @click.argument("topic", metavar="ADDRESS")
 @click.argument("body", metavar="[BODY|-]", required=False, default="")
@@ -101,7 +118,7 @@ def _headers(texts: tuple[str, ...]) -> dict[str, str | int | float | bool | Non
     headers: dict[str, str | int | float | bool | None] = {}
     for name, value in named_values(texts).items():
         if not isinstance(value, str | int | float | bool | None):
-            raise Misuse(f"the header {printable(name)!r} is no number and no text.")
+            raise Misuse(f"the header {name!r} is no number and no text.")
         headers[name] = value
     return headers
 
@@ -125,7 +142,13 @@ def _content_type(body: bytes) -> str:
 # --- subscribe ----------------------------------------------------------------------------------
 
 
-@click.command("subscribe")
+@click.command(
+    "subscribe",
+    epilog=by_url(
+        "bedplate subscribe @broker.url orders --count 1 --timeout 5",
+        "bedplate subscribe @broker.url orders --group audit --json",
+    ),
+)
 @URL
 @click.argument("topic", metavar="TOPIC")
 @click.option("--fanout", is_flag=True, help="Hear what is sent to everybody on the topic.")

@@ -4,16 +4,25 @@ Parses, calls `bedplate.messaging.notify`, prints. Knows nothing of how notifica
 """
 
 import secrets
-import socket
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
-from bedplate.cli.broker import EXCHANGE, JSON, SECONDS, TIMEOUT, URL, converse, give_up_after
-from bedplate.cli.sections import Misuse
-from bedplate.cli.values import json_text, named_values, printable, write
+from bedplate.cli.arguments import named_values
+from bedplate.cli.broker import (
+    EXCHANGE,
+    JSON,
+    SECONDS,
+    TIMEOUT,
+    URL,
+    by_url,
+    converse,
+    give_up_after,
+)
+from bedplate.cli.ending import Misuse
+from bedplate.cli.values import json_text, printable, write
 
 if TYPE_CHECKING:
     from bedplate.messaging import Transport
@@ -33,12 +42,23 @@ def notify() -> None:
 # --- send ---------------------------------------------------------------------------------------
 
 
-@notify.command("send")
+@notify.command(
+    "send",
+    epilog=by_url(
+        "bedplate notify send @broker.url item.created id=7 name=bolt",
+        "bedplate notify send @broker.url disk.full host=mq1 --priority error",
+    ),
+)
 @URL
 @click.argument("event_type", metavar="EVENT_TYPE")
 @click.argument("payload", metavar="[NAME=VALUE]...", nargs=-1)
 @click.option(
-    "--priority", type=click.Choice(_PRIORITIES), default="info", show_default=True, help="Of it."
+    "--priority",
+    metavar="P",
+    type=click.Choice(_PRIORITIES),
+    default="info",
+    show_default=True,
+    help=f"One of {', '.join(_PRIORITIES)}.",
 )
 @click.option("--topic", metavar="T", default="notifications", show_default=True, help="Where to.")
 @EXCHANGE
@@ -63,9 +83,10 @@ def _send(  # noqa: PLR0913 - one parameter an option, as click hands them over
     timeout: float,
     as_json: bool,
 ) -> int:
-    """Send a notification of EVENT_TYPE and print its id once the broker has it.
+    """Send a notification of EVENT_TYPE and print its id.
 
-    The payload is an object of the NAMEs; a VALUE is JSON (count=2) or, where it is none, text.
+    Waits until the broker has it. The payload is an object of the NAMEs; a VALUE is JSON (count=2)
+    or, where it is none, text.
     """
     given = named_values(payload)
     if not event_type:
@@ -74,6 +95,8 @@ def _send(  # noqa: PLR0913 - one parameter an option, as click hands them over
         raise Misuse("a notification needs the name of a topic.")
 
     async def work(transport: "Transport", left: Callable[[], float]) -> int:
+        import socket
+
         from bedplate.messaging import notify as notify_
 
         notifier = notify_.Notifier(
@@ -94,7 +117,13 @@ def _send(  # noqa: PLR0913 - one parameter an option, as click hands them over
 # --- tail ---------------------------------------------------------------------------------------
 
 
-@notify.command("tail")
+@notify.command(
+    "tail",
+    epilog=by_url(
+        "bedplate notify tail @broker.url --event-type 'item.*'",
+        "bedplate notify tail @broker.url --priority error --priority critical --json",
+    ),
+)
 @URL
 @click.option(
     "--topic",
@@ -117,9 +146,11 @@ def _send(  # noqa: PLR0913 - one parameter an option, as click hands them over
 @click.option(
     "--priority",
     "priorities",
+    metavar="P",
     type=click.Choice(_PRIORITIES),
     multiple=True,
-    help="Which to listen to; may be given several times, all otherwise.",
+    help=f"Which to listen to, of {', '.join(_PRIORITIES)}; may be given several times, all "
+    "otherwise.",
 )
 @click.option(
     "--pool",
@@ -149,10 +180,11 @@ def _tail(  # noqa: PLR0913 - one parameter an option, as click hands them over
     timeout: float | None,
     as_json: bool,
 ) -> int:
-    """Print notifications from now on, one a line, until a signal comes.
+    """Print notifications from now on.
 
-    They come to a pool of this command's own, which takes nothing from other listeners and is gone
-    a minute after it. "ready" on standard error says that notifications are heard from now on.
+    One a line, until a signal comes. They come to a pool of this command's own, which takes nothing
+    from other listeners and is gone a minute after it. "ready" on standard error says that
+    notifications are heard from now on.
     """
     wanted = priorities or _PRIORITIES
     if not all(topics):

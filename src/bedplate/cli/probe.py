@@ -16,17 +16,23 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _USAGE = """\
-usage: bedplate health probe [--timeout S] [--path PATH] [--json] [--quiet] URL|SOCKET
+usage: bedplate health probe [--timeout S] [--path PATH] [--json] [--quiet]
+                             URL|SOCKET
 
-Ask a health page once. URL is http://host:port/path; SOCKET is /run/name.sock or
-unix:/run/name.sock. Without a path, /readyz is asked for.
+Ask a health page once. URL is http://host:port/path; SOCKET is /run/name.sock
+or unix:/run/name.sock. Without a path, /readyz is asked for.
 
   --timeout S   seconds that all of it may take (default 1)
   --path PATH   page to ask for, also of a socket: /livez, /readyz?verbose
   --json        print the answer as one JSON object
   --quiet       print nothing; the exit status says it all
 
-Exit status: 0 for a 2xx answer (pass or warn), 1 for any other or none, 2 for wrong use.
+Examples:
+  bedplate health probe http://127.0.0.1:8086/readyz
+  bedplate health probe --path '/readyz?verbose' /run/inventory.sock
+
+Exit status: 0 for a 2xx answer (pass or warn), 1 for any other or none,
+2 for wrong use.
 """
 _PASS, _FAIL, _WRONG_USE = 0, 1, 2
 _LIMIT = 65536

@@ -4,6 +4,7 @@ A command returns its exit status, or None for 0. A user's mistake becomes a sen
 error, never a traceback. Knows the nouns, nothing of what they do.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -11,14 +12,9 @@ from collections.abc import Sequence
 import click
 
 from bedplate import __version__
-from bedplate.cli.bench import bench
-from bedplate.cli.config import config
-from bedplate.cli.demo import demo
-from bedplate.cli.health import health
-from bedplate.cli.messages import publish, subscribe
-from bedplate.cli.notify import notify
-from bedplate.cli.rpc import rpc
-from bedplate.cli.schema import COMMANDS
+from bedplate.cli.ending import Failed, Misuse, say, sayable
+from bedplate.cli.manual import Later, examples
+from bedplate.cli.values import write
 from bedplate.errors import BedplateError
 
 __all__ = ["program", "run"]
@@ -26,25 +22,43 @@ __all__ = ["program", "run"]
 _INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "bedplate config check inventory.conf --sections inventory.options:ALL",
+        "bedplate rpc ping @broker.url stock",
+        "bedplate rpc call @broker.url stock reserve item=bolt count=2",
+        "bedplate notify tail env:BROKER --event-type 'item.*'",
+        "bedplate health probe http://127.0.0.1:8086/readyz",
+    ),
+)
 @click.version_option(__version__, prog_name="bedplate", message="%(prog)s %(version)s")
 def program() -> None:
     """Look after services: their configuration, their messages, their health.
 
-    Exit status: 0 good, 1 findings or failure, 2 wrong use.
+    Exit status: 0 good, 1 findings or failure, 2 wrong use. 'bedplate COMMAND --help' says more.
     """
 
 
-program.add_command(health)
-program.add_command(config)
-for command in COMMANDS:
-    config.add_command(command)
-program.add_command(rpc)
-program.add_command(notify)
-program.add_command(publish)
-program.add_command(subscribe)
-program.add_command(demo)
-program.add_command(bench)
+for _command in (
+    Later(
+        "bench",
+        "bedplate.cli.bench:bench",
+        "Measure, on this machine and this broker.",
+    ),
+    Later(
+        "config",
+        "bedplate.cli.config:config",
+        "Check, show, explain and describe configuration.",
+    ),
+    Later("demo", "bedplate.cli.demo:demo", "Run a small service here and show what it does."),
+    Later("health", "bedplate.cli.health:health", "Ask services how they are."),
+    Later("notify", "bedplate.cli.notify:notify", "Send notifications, and watch those of others."),
+    Later("publish", "bedplate.cli.messages:publish", "Send a message to a topic."),
+    Later("rpc", "bedplate.cli.rpc:rpc", "Call methods of services, and find who serves them."),
+    Later("subscribe", "bedplate.cli.messages:subscribe", "Print the messages sent to a topic."),
+):
+    program.add_command(_command)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -52,13 +66,18 @@ def run(arguments: Sequence[str]) -> int:
     try:
         status = program.main(list(arguments), prog_name="bedplate", standalone_mode=False)
         sys.stdout.flush()
+    except (Failed, Misuse) as error:
+        say(error.message)
+        return error.exit_code
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        write(sayable(shown.getvalue().rstrip()), error=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     except BedplateError as error:
-        click.echo(f"bedplate: {error}", err=True)
+        say(str(error))
         return 1
     except BrokenPipeError:
         # Whoever read the output has had enough. Python would complain once more at exit.

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bedplate.cli.broker import EXCHANGE, JSON, SECONDS, TIMEOUT, URL, Failed, converse
+from bedplate.cli.arguments import named_values
+from bedplate.cli.broker import EXCHANGE, JSON, SECONDS, TIMEOUT, URL, by_url, converse
 from bedplate.cli.description import description_text
-from bedplate.cli.sections import Misuse
-from bedplate.cli.values import json_text, named_values, printable, write
+from bedplate.cli.ending import Failed, Misuse
+from bedplate.cli.values import json_text, printable, write
 
 if TYPE_CHECKING:
     from bedplate.messaging import Transport
@@ -40,7 +41,15 @@ _ASKED = click.option(
 # --- call ---------------------------------------------------------------------------------------
 
 
-@rpc.command("call")
+@rpc.command(
+    "call",
+    epilog=by_url(
+        "bedplate rpc call rabbit://localhost/ stock reserve item=bolt count=2",
+        "bedplate rpc call @broker.url stock find where='{\"shelf\": 4}' --json",
+        "bedplate rpc call @broker.url stock rebuild --timeout 600 --heartbeat 10",
+        "bedplate rpc call env:BROKER stock refresh --fanout",
+    ),
+)
 @URL
 @_TOPIC
 @click.argument("method", metavar="METHOD")
@@ -164,7 +173,13 @@ def _progress(what: str) -> Iterator[Callable[[object], None] | None]:
 # --- echo ---------------------------------------------------------------------------------------
 
 
-@rpc.command("echo")
+@rpc.command(
+    "echo",
+    epilog=by_url(
+        "bedplate rpc echo @broker.url diagnosis",
+        "bedplate rpc call @broker.url diagnosis echo text=hello",
+    ),
+)
 @URL
 @_TOPIC
 @click.option("--server", metavar="S", default=None, help="This server's own name on the topic.")
@@ -191,11 +206,11 @@ def _echo(
     version: str,
     timeout: float,
 ) -> int:
-    """Serve TOPIC for diagnosis, until a signal comes; print "ready" when it does.
+    """Serve TOPIC for diagnosis, until a signal comes.
 
-    The methods: echo(**any) returns what it is given, sleep(seconds) returns the seconds,
-    fail(message) raises ValueError, note(**any) records and seen() returns what was recorded,
-    stats() counts.
+    Prints "ready" on a line of its own once it serves. The methods: echo(**any) returns what it is
+    given, sleep(seconds) returns the seconds, fail(message) raises ValueError, note(**any) records
+    and seen() returns what was recorded, stats() counts.
     """
     import asyncio
 
@@ -230,7 +245,13 @@ def _echo(
 # --- ping ---------------------------------------------------------------------------------------
 
 
-@rpc.command("ping")
+@rpc.command(
+    "ping",
+    epilog=by_url(
+        "bedplate rpc ping @broker.url stock",
+        "bedplate rpc ping @broker.url stock --wait 5 --json",
+    ),
+)
 @URL
 @_TOPIC
 @EXCHANGE
@@ -254,9 +275,10 @@ def _echo(
 def _ping(
     url: str, topic: str, *, exchange: str, wait: float, timeout: float, as_json: bool
 ) -> int:
-    """Find everybody who serves TOPIC; exit status 1 if nobody answers.
+    """Find everybody who serves TOPIC.
 
-    All servers are asked at once. One whose workers are all busy may answer too late.
+    Exit status 1 if nobody answers. All servers are asked at once. One whose workers are all busy
+    may answer too late.
     """
 
     async def work(transport: "Transport", left: Callable[[], float]) -> int:
@@ -336,7 +358,13 @@ def _found_value(found: "Found") -> dict[str, object]:
 # --- describe -----------------------------------------------------------------------------------
 
 
-@rpc.command("describe")
+@rpc.command(
+    "describe",
+    epilog=by_url(
+        "bedplate rpc describe @broker.url stock",
+        "bedplate rpc describe @broker.url stock --format asyncapi > stock.json",
+    ),
+)
 @URL
 @_TOPIC
 @_ASKED
@@ -360,7 +388,10 @@ def _describe(
     timeout: float,
     as_json: bool,
 ) -> int:
-    """Print what one server of TOPIC serves: methods, types and documentation."""
+    """Print what is served on TOPIC.
+
+    One server tells its methods, their types and their documentation.
+    """
     if as_json and form not in (None, "json-schema"):
         raise Misuse(f"--json means --format json-schema, and excludes --format {form}.")
     as_schema = as_json or form == "json-schema"

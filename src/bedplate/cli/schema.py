@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from bedplate.cli.sections import Misuse
+from bedplate.cli.ending import Misuse
+from bedplate.cli.manual import examples
 from bedplate.cli.subject import SectionsCommand, described, schema_options
 from bedplate.config import Schema, write_schema
 from bedplate.config.readers import (
@@ -55,7 +56,11 @@ def _about_options(command: Callable[..., int]) -> Callable[..., int]:
     return schema_options(run)
 
 
-@click.command("schema", cls=SectionsCommand)
+@click.command(
+    "schema",
+    cls=SectionsCommand,
+    epilog=examples("bedplate config schema --sections inventory.options:ALL -o inventory.json"),
+)
 @_OUTPUT
 @_about_options
 def _schema(schema: Schema, *, output: str | None) -> int:
@@ -67,7 +72,14 @@ def _schema(schema: Schema, *, output: str | None) -> int:
     return 0
 
 
-@click.command("sample", cls=SectionsCommand)
+@click.command(
+    "sample",
+    cls=SectionsCommand,
+    epilog=examples(
+        "bedplate config sample --schema nova.json -o nova.conf.sample",
+        "bedplate config sample --sections inventory.options:ALL --format markdown",
+    ),
+)
 @click.option(
     "--format",
     "form",
@@ -90,7 +102,10 @@ def _sample(schema: Schema, *, form: str, output: str | None) -> int:
     return 0
 
 
-@click.command("stats")
+@click.command(
+    "stats",
+    epilog=examples("bedplate config stats 2023.1.json 2024.1.json 2025.1.json --format svg"),
+)
 @click.argument("schemas", metavar="SCHEMA...", nargs=-1, required=True)
 @click.option(
     "--format",
@@ -117,7 +132,13 @@ def _stats(*, schemas: tuple[str, ...], form: str, as_json: bool, output: str | 
     return 0
 
 
-@click.command("diff")
+@click.command(
+    "diff",
+    epilog=examples(
+        "bedplate config diff old.json new.json --markdown",
+        "bedplate config diff old.json new.json --file nova.conf",
+    ),
+)
 @click.argument("old")
 @click.argument("new")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

@@ -9,22 +9,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import click
-
+from bedplate.cli.ending import Misuse
 from bedplate.config import Section
 
-__all__ = ["Misuse", "load_sections"]
-
-
-class Misuse(click.ClickException):
-    """Wrong use that click itself cannot see; exit status 2."""
-
-    exit_code = 2
-
-    def show(self, file: object = None) -> None:
-        """Print the sentence on standard error."""
-        del file
-        click.echo(f"bedplate: {self.message}", err=True)
+__all__ = ["load_sections"]
 
 
 def load_sections(names: Iterable[str]) -> tuple[type[Section], ...]:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import click
 
-from bedplate.cli.sections import Misuse, load_sections
+from bedplate.cli.ending import Misuse
+from bedplate.cli.sections import load_sections
 from bedplate.config import Audit, Schema, audit, read_schema
 from bedplate.errors import NotASchema, SourceFailed
 

@@ -1,61 +1,14 @@
-"""Values as people write them in arguments, and as they are printed: as JSON, or as text.
+"""Values as they are printed: as JSON, or as text.
 
-What is printed may come from anybody: it cannot steer a terminal, and fits the encoding of
+They may come from anybody: what is printed cannot steer a terminal, and fits the encoding of
 standard output. Knows nothing of where values come from.
 """
 
 import json
 import re
 import sys
-from collections.abc import Iterable
-from math import inf
 
-from bedplate.cli.sections import Misuse
-
-__all__ = ["json_text", "named_values", "printable", "write", "write_bytes"]
-
-
-def named_values(texts: Iterable[str]) -> dict[str, object]:
-    """Read ``name=value`` arguments: a value is JSON, or else text.
-
-    What begins like an object, an array or a string and is none is refused, because a slip of the
-    pen would otherwise arrive as text. Raises `Misuse`.
-    """
-    values: dict[str, object] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise Misuse(f"{printable(text)!r} is no argument; write name=value.")
-        if name in values:
-            raise Misuse(f"the argument {printable(name)!r} is given twice.")
-        values[name] = _value(name, value)
-    return values
-
-
-def _value(name: str, text: str) -> object:
-    try:
-        return json.loads(text, parse_constant=_no_constant, parse_float=_number)
-    except RecursionError:
-        raise Misuse(f"the value of {printable(name)!r} is nested too deeply.") from None
-    except ValueError as error:
-        if not text.lstrip().startswith(("{", "[", '"')):
-            return text
-        why = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise Misuse(
-            f"the value of {printable(name)!r} begins like JSON and is none ({why}). A text that "
-            f"begins so is written as a JSON string."
-        ) from None
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if number in (inf, -inf):
-        raise ValueError("a number is too large")
-    return number
+__all__ = ["json_text", "printable", "write", "write_bytes"]
 
 
 def printable(text: str) -> str:
