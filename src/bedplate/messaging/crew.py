@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
 
 __all__ = ["Crew", "Done", "in_crew"]
 
@@ -56,6 +56,31 @@ class Crew:
             return None
         task = _spawn(self._loop, self._await(function, self._leaving(done)), variables)
         return None if task.done() else task
+
+    async def aside(self, function: Callable[[], object], freed: Callable[[], object]) -> object:
+        """Run a plain function in a thread, from within a task of this crew and as part of it.
+
+        It sees a copy of the task's context variables. A task that is cancelled meanwhile leaves at
+        once, but its place stays taken until the thread is done; then ``freed`` is called.
+        """
+        outcome: asyncio.Future[tuple[object, BaseException | None]] = self._loop.create_future()
+
+        def done(result: object, error: BaseException | None) -> None:
+            if outcome.cancelled():
+                self.running -= 1
+                freed()
+            else:
+                outcome.set_result((result, error))
+
+        self._threads.run(copy_context(), function, done, self.running)
+        try:
+            result, error = await outcome
+        except asyncio.CancelledError:
+            self.running += outcome.cancelled()
+            raise
+        if error is not None:
+            raise error
+        return result
 
     def cancel(self, task: "asyncio.Task[None]") -> bool:
         """Cancel a task that `run` returned; return whether it never began.

@@ -257,6 +257,17 @@ class Shift(Generic[W]):
         self._cancel_task(turn)
         return False
 
+    async def aside(self, function: Callable[[], object]) -> object:
+        """Run a plain function in a thread of the crew, from within an async job and as part of it.
+
+        It sees a copy of the job's context variables. A cancelled job does not wait for it, but
+        its worker is free only when the thread is.
+        """
+        crew = self._crew
+        if crew is None:
+            raise TransportClosed(what=self.name)
+        return await crew.aside(function, self._begin_waiting)
+
     def _begin_waiting(self) -> None:
         crew = self._crew
         if crew is None or self._starting:

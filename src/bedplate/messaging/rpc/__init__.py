@@ -24,6 +24,11 @@ from bedplate.messaging.rpc.description import ServedInterface as ServedInterfac
 from bedplate.messaging.rpc.description import asyncapi as asyncapi
 from bedplate.messaging.rpc.description import json_schema as json_schema
 from bedplate.messaging.rpc.dispatch import Endpoint as Endpoint
+from bedplate.messaging.rpc.interceptors import ClientInterceptor as ClientInterceptor
+from bedplate.messaging.rpc.interceptors import Outgoing as Outgoing
+from bedplate.messaging.rpc.interceptors import Proceed as Proceed
+from bedplate.messaging.rpc.interceptors import Send as Send
+from bedplate.messaging.rpc.interceptors import ServerInterceptor as ServerInterceptor
 from bedplate.messaging.rpc.interface import Interface as Interface
 from bedplate.messaging.rpc.introspect import Found as Found
 from bedplate.messaging.rpc.introspect import Presence as Presence
@@ -39,6 +44,7 @@ from bedplate.messaging.rpc.terms import ServerStatistics as ServerStatistics
 __all__ = [
     "Choices",
     "Client",
+    "ClientInterceptor",
     "ClientStatistics",
     "Context",
     "Description",
@@ -47,10 +53,14 @@ __all__ = [
     "Interface",
     "MethodDescription",
     "Options",
+    "Outgoing",
     "Presence",
+    "Proceed",
     "Schema",
+    "Send",
     "ServedInterface",
     "Server",
+    "ServerInterceptor",
     "ServerOptions",
     "ServerStatistics",
     "asyncapi",

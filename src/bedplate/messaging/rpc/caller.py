@@ -110,11 +110,9 @@ class Caller:
     async def call(self, options: Options, method: str, args: bytes, errors: Errors) -> bytes:
         """Make one call and return its result as JSON text."""
         now = self.transport.clock.now()
-        timeout = _within_budget(options.timeout, now)
         address = options.address
-        if timeout <= 0:
-            raise deadline_error(method, address, 0.0, "the request it belongs to has no time left")
-        deadline = Deadline(now, timeout)
+        deadline = self.deadline(options.timeout, method, address, now)
+        timeout = deadline.timeout
         inbox = self._inbox
         if inbox is None:
             inbox = await self._open(deadline, method, address)
@@ -175,6 +173,16 @@ class Caller:
                 pause = min(pause * 2, 1.0)
             else:
                 return
+
+    def deadline(self, timeout: float, method: str, address: Address, now: float) -> Deadline:
+        """Return when a call that begins ``now`` is over: before the request it belongs to.
+
+        Raises `DeadlineExceeded` where that has no time left.
+        """
+        within = _within_budget(timeout, now)
+        if within <= 0:
+            raise deadline_error(method, address, 0.0, "the request it belongs to has no time left")
+        return Deadline(now, within)
 
     @property
     def crossing(self) -> Crossing:

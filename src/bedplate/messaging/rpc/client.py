@@ -3,15 +3,25 @@
 Thin: options and names go in, `caller` makes the calls. Knows nothing of links and messages.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Self, TypeVar, Unpack, final
 
 import msgspec
 
-from bedplate.errors import MalformedMessage
+from bedplate.errors import DeadlineExceeded, MalformedMessage
 from bedplate.messaging.rpc.caller import Caller, ClientStatistics
+from bedplate.messaging.rpc.endings import deadline_error
 from bedplate.messaging.rpc.faults import Errors
+from bedplate.messaging.rpc.interceptors import (
+    ClientInterceptor,
+    Outgoing,
+    Send,
+    around_sending,
+    checked,
+)
 from bedplate.messaging.rpc.interface import Interface, contract_of, stub
 from bedplate.messaging.rpc.options import Choices, Options
 from bedplate.messaging.rpc.signature import Signature
@@ -24,6 +34,9 @@ I = TypeVar("I", bound=Interface)  # noqa: E741 - no other letter says interface
 
 _ANY: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)
 _NO_ERRORS: Errors = MappingProxyType({})
+_STAGE = "in an interceptor"
+_GRACE = 0.05
+"""Seconds for interceptors to hear that the deadline is over, before they are cut off."""
 
 
 @final
@@ -37,10 +50,11 @@ class Client:
 
     Arguments are keywords of the remote method; how to call is set by `with_` and never mixes
     with them. ``errors`` maps codes of faults to the classes to raise for them; nothing else is
-    ever looked up. ``name`` is what servers see as the peer. Belongs to the transport's loop.
+    ever looked up. ``name`` is what servers see as the peer. ``interceptors`` run around each call,
+    cast and fanout, the first outermost; see `ClientInterceptor`. Belongs to the transport's loop.
     """
 
-    __slots__ = ("_caller", "_errors", "options")
+    __slots__ = ("_caller", "_errors", "_interceptors", "options")
 
     def __init__(
         self,
@@ -49,10 +63,13 @@ class Client:
         topic: str,
         errors: Errors = _NO_ERRORS,
         name: str = "",
+        interceptors: Sequence[ClientInterceptor] = (),
         **choices: Unpack[Choices],
     ) -> None:
+        checked(interceptors)
         self.options = Options(topic=topic).changed(choices)
         self._errors = MappingProxyType(dict(errors))
+        self._interceptors = tuple(interceptors)
         self._caller = Caller(transport, name)
 
     def with_(self, **choices: Unpack[Choices]) -> Self:
@@ -60,6 +77,7 @@ class Client:
         other = object.__new__(type(self))
         other.options = self.options.changed(choices)
         other._errors = self._errors
+        other._interceptors = self._interceptors
         other._caller = self._caller
         return other
 
@@ -72,47 +90,99 @@ class Client:
         `TooLarge` before anything is sent. Cancelling it cancels the handler. At most once,
         except with ``repeats``.
         """
-        what = f"the arguments of {method}()"
-        body = await self._caller.call(self.options, method, native.dumps(args, what), self._errors)
-        where = f"the result of {method}()"
-        try:
-            return native.loads(body, _ANY, where)
-        except msgspec.ValidationError as error:
-            raise MalformedMessage(where=where, why=str(error)) from None
+        if self._interceptors:
+            call = Outgoing(method, "call", args, self.options)
+            return await self._intercepted(call, self._send)
+        body = native.dumps(args, f"the arguments of {method}()")
+        return _read(method, await self._caller.call(self.options, method, body, self._errors))
 
     async def cast(self, method: str, /, **args: object) -> None:
         """Have a method run without waiting for it; return when the broker has the request.
 
         Raises `NoSuchTarget`, `DeadlineExceeded`, `TransportError`, `CodecError`.
         """
-        await self._cast(method, args, fanout=False)
+        await self._told(Outgoing(method, "cast", args, self.options))
 
     async def fanout(self, method: str, /, **args: object) -> None:
         """Have every server of the topic run a method; return when the broker has the request.
 
         Nobody there is no error. Raises `DeadlineExceeded`, `TransportError`, `CodecError`.
         """
-        await self._cast(method, args, fanout=True)
+        await self._told(Outgoing(method, "fanout", args, self.options))
 
-    async def _cast(self, method: str, args: Mapping[str, object], *, fanout: bool) -> None:
-        body = native.dumps(args, f"the arguments of {method}()")
-        await self._caller.cast(self.options, method, body, fanout=fanout)
-
-    async def invoke(self, method: str, signature: Signature, arguments: bytes) -> object:
+    async def invoke(
+        self, method: str, signature: Signature, arguments: Mapping[str, object]
+    ) -> object:
         """Call for a stub: arguments are encoded, the result is decoded as annotated."""
-        body = await self._caller.call(self.options, method, arguments, self._errors)
-        return signature.read_result(body)
+        if not self._interceptors:
+            return await self._typed(self.options, method, signature, signature.bind(arguments))
 
-    def invoke_blocking(self, method: str, signature: Signature, arguments: bytes) -> object:
+        async def send(call: Outgoing) -> object:
+            body = signature.bind(call.arguments)
+            if call.verb == "call":
+                return await self._typed(call.options, call.method, signature, body)
+            await self._cast(call, body)
+            return None
+
+        return await self._intercepted(Outgoing(method, "call", arguments, self.options), send)
+
+    def invoke_blocking(
+        self, method: str, signature: Signature, arguments: Mapping[str, object]
+    ) -> object:
         """Call for a stub from a thread other than the loop's, and wait for the result.
 
         Raises what `call` raises, and `WouldDeadlock` on the loop's own thread.
         """
-        return self._caller.crossing.wait(
-            lambda: self.invoke(method, signature, arguments),
-            self.options.timeout,
-            f"{signature.name}()",
-        )
+        if self._interceptors:
+            make = partial(self.invoke, method, signature, arguments)
+        else:
+            body = signature.bind(arguments)  # here, where it takes no time of the loop
+            make = partial(self._typed, self.options, method, signature, body)
+        return self._caller.crossing.wait(make, self.options.timeout, f"{signature.name}()")
+
+    async def _told(self, call: Outgoing) -> None:
+        if self._interceptors:
+            await self._intercepted(call, self._send)
+        else:
+            await self._send(call)
+
+    async def _intercepted(self, call: Outgoing, send: Send) -> object:
+        """Pass a request out through the interceptors, all within the caller's timeout."""
+        caller, method, address = self._caller, call.method, call.options.address
+        clock = caller.transport.clock
+        deadline = caller.deadline(call.options.timeout, method, address, clock.now())
+
+        async def innermost(call: Outgoing) -> object:
+            left = deadline.remaining(clock.now())
+            if left <= 0:
+                raise deadline_error(method, address, deadline.timeout, _STAGE)
+            return await send(call if call.options.timeout <= left else call.with_(timeout=left))
+
+        limit = asyncio.timeout(deadline.timeout + _GRACE)
+        try:
+            async with limit:
+                return await around_sending(self._interceptors, innermost)(call)
+        except TimeoutError as error:
+            if isinstance(error, DeadlineExceeded) or not limit.expired():
+                raise
+            raise deadline_error(method, address, deadline.timeout, _STAGE) from None
+
+    async def _send(self, call: Outgoing) -> object:
+        body = native.dumps(call.arguments, f"the arguments of {call.method}()")
+        if call.verb != "call":
+            await self._cast(call, body)
+            return None
+        text = await self._caller.call(call.options, call.method, body, self._errors)
+        return _read(call.method, text)
+
+    async def _cast(self, call: Outgoing, body: bytes) -> None:
+        fanout = call.verb == "fanout"
+        await self._caller.cast(call.options, call.method, body, fanout=fanout)
+
+    async def _typed(
+        self, options: Options, method: str, signature: Signature, body: bytes
+    ) -> object:
+        return signature.read_result(await self._caller.call(options, method, body, self._errors))
 
     def statistics(self) -> ClientStatistics:
         """Return the counts over this client and all its copies."""
@@ -129,12 +199,21 @@ class Client:
         return f"Client({self.options.address})"
 
 
+def _read(method: str, text: bytes) -> object:
+    where = f"the result of {method}()"
+    try:
+        return native.loads(text, _ANY, where)
+    except msgspec.ValidationError as error:
+        raise MalformedMessage(where=where, why=str(error)) from None
+
+
 def client(
     transport: Transport,
     interface: type[I],
     *,
     errors: Errors = _NO_ERRORS,
     name: str = "",
+    interceptors: Sequence[ClientInterceptor] = (),
     **choices: Unpack[Choices],
 ) -> I:
     """Return an object of type ``interface`` whose methods are calls.
@@ -153,6 +232,12 @@ def client(
         "version": contract.version,
         **choices,
     }
-    return stub(
-        interface, Client(transport, topic=contract.topic, errors=errors, name=name, **given)
+    made = Client(
+        transport,
+        topic=contract.topic,
+        errors=errors,
+        name=name,
+        interceptors=interceptors,
+        **given,
     )
+    return stub(interface, made)

@@ -5,7 +5,6 @@ portal it borrows a loop that somebody else runs.
 """
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -28,7 +27,7 @@ class Crossing:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._pid = os.getpid()
+        self._birth = birth()
         self._waiting: deque[Callable[[], None]] = deque()
         self._woken = False
         # A loop that turns its own clock holds it while a crew works, but not while it waits here.
@@ -44,7 +43,7 @@ class Crossing:
         quarter of a second longer and then raises `PortalStalled`. Raises `WouldDeadlock` on the
         loop's own thread, `Forked` in a child process, `TransportClosed` when the loop is closed.
         """
-        if self._pid != os.getpid():
+        if birth() is not self._birth:
             raise Forked(what=what)
         if _running() is self._loop:
             raise WouldDeadlock(what=what)

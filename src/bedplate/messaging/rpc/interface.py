@@ -5,7 +5,7 @@ are made: a stub hands them to the client it was made by.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MethodType
 from typing import ClassVar, Protocol, Self, TypeVar, Unpack
 
@@ -35,11 +35,15 @@ class StubCalls(Protocol):
         """Return a client with other options."""
         ...
 
-    async def invoke(self, method: str, signature: Signature, arguments: bytes) -> object:
+    async def invoke(
+        self, method: str, signature: Signature, arguments: Mapping[str, object]
+    ) -> object:
         """Make a call and return its result."""
         ...
 
-    def invoke_blocking(self, method: str, signature: Signature, arguments: bytes) -> object:
+    def invoke_blocking(
+        self, method: str, signature: Signature, arguments: Mapping[str, object]
+    ) -> object:
         """Make a call from a thread other than the loop's, and wait for its result."""
         ...
 
@@ -122,7 +126,7 @@ def _awaited(
     name: str, method: Callable[..., object], signature: Signature
 ) -> Callable[..., object]:
     async def call(self: Interface, *given: object, **named: object) -> object:
-        return await client_of(self).invoke(name, signature, signature.bind(given, named))
+        return await client_of(self).invoke(name, signature, signature.named(given, named))
 
     return _dressed(call, method)
 
@@ -131,7 +135,7 @@ def _blocking(
     name: str, method: Callable[..., object], signature: Signature
 ) -> Callable[..., object]:
     def call(self: Interface, *given: object, **named: object) -> object:
-        return client_of(self).invoke_blocking(name, signature, signature.bind(given, named))
+        return client_of(self).invoke_blocking(name, signature, signature.named(given, named))
 
     return _dressed(call, method)
 

@@ -8,9 +8,10 @@ bytes beyond the envelope.
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Self, final
+from typing import Self, cast, final
 
 from msgspec import Struct
 
@@ -21,6 +22,13 @@ from bedplate.messaging.rpc.answers import Answers, Heart, awaited_until
 from bedplate.messaging.rpc.context import CURRENT, Context
 from bedplate.messaging.rpc.dispatch import Handler, Routes
 from bedplate.messaging.rpc.faults import fault_of
+from bedplate.messaging.rpc.interceptors import (
+    Proceed,
+    Quit,
+    ServerInterceptor,
+    around_handler,
+)
+from bedplate.messaging.rpc.signature import Signature
 from bedplate.messaging.rpc.terms import COUNTED, ServerOptions, ServerStatistics
 from bedplate.messaging.shift import ACK, REJECT, Duties, Job, Shift, Turn, dismiss
 from bedplate.messaging.transport import Transport
@@ -61,8 +69,16 @@ class Server:
     neither the server nor the process. Belongs to the transport's loop.
     """
 
-    def __init__(self, transport: Transport, routes: Routes, options: ServerOptions) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        routes: Routes,
+        options: ServerOptions,
+        *,
+        interceptors: Sequence[ServerInterceptor] = (),
+    ) -> None:
         self.options = options
+        self._interceptors = tuple(interceptors)
         self._transport = transport
         self._routes = routes
         self._answers = Answers(transport, options.topic)
@@ -256,7 +272,16 @@ class Server:
         variables.run(CURRENT.set, context)
         first = (context,) if signature.takes_context else ()
         function = partial(asked.handler.function, *first, **arguments)
+        if self._interceptors:
+            return Job(self._intercepted(context, function, signature), variables, is_async=True)
         return Job(function, variables, signature.is_async)
+
+    def _intercepted(
+        self, context: Context, function: Callable[[], object], signature: Signature
+    ) -> Proceed:
+        """Return what runs a handler of either colour within the interceptors."""
+        run = function if signature.is_async else partial(self._shift.aside, function)
+        return around_handler(self._interceptors, context, cast("Proceed", run))
 
     def _unfit(self, turn: _Turn, why: Exception) -> None:
         """Refuse a request whose arguments the method cannot take."""
@@ -266,6 +291,8 @@ class Server:
 
     def _ended(self, turn: _Turn, result: object, error: BaseException | None) -> None:
         asked = turn.work
+        if isinstance(error, Quit):
+            error = error.__cause__
         cancelled = isinstance(error, asyncio.CancelledError)
         if cancelled and asked.cancelled:
             self._finish_cancelled(turn)

@@ -1,9 +1,11 @@
 """``rpc.serve``: from handlers and keywords to a server. Decides what is taken from where."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from bedplate.messaging.intake import Ack
 from bedplate.messaging.rpc.dispatch import Endpoint, Routes
+from bedplate.messaging.rpc.interceptors import ServerInterceptor, checked
 from bedplate.messaging.rpc.interface import Contract, contract_of
 from bedplate.messaging.rpc.introspect import NAMESPACE, Introspection
 from bedplate.messaging.rpc.server import Server
@@ -25,6 +27,7 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
     drain: float = 10.0,
     tracebacks: bool = False,
     introspect: bool = True,
+    interceptors: Sequence[ServerInterceptor] = (),
 ) -> Server:
     """Serve the public methods of ``handlers``; enter the result with ``async with``.
 
@@ -37,6 +40,7 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
     most once; ``"done"``: afterwards, at least once. Leaving the block lets what runs end within
     ``drain`` seconds. ``tracebacks`` adds the traceback to faults, for callers you trust.
     ``introspect``: answer ``ping``, ``describe`` and ``stats`` in the namespace ``bedplate``.
+    ``interceptors`` run around each handler, the first outermost; see `ServerInterceptor`.
 
     Raises TypeError for handlers that cannot be served, ValueError for senseless numbers.
     """
@@ -61,9 +65,10 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
         drain=drain,
         tracebacks=tracebacks,
     )
+    checked(interceptors)
     routes = Routes(handlers)
     if not introspect:
-        return Server(transport, routes, options)
+        return Server(transport, routes, options, interceptors=interceptors)
     if any(table.namespace == NAMESPACE for table in routes.tables):
         raise TypeError(
             f"the namespace {NAMESPACE!r} is where servers tell of themselves; choose another, "
@@ -71,7 +76,7 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
         )
     about = Introspection(routes.tables, options)
     routes.add(Endpoint(handler=about, namespace=NAMESPACE))
-    made = Server(transport, routes, options)
+    made = Server(transport, routes, options, interceptors=interceptors)
     about._watch(made.statistics)  # noqa: SLF001 - no name without underscore: those are served
     return made
 

@@ -36,22 +36,31 @@ class Signature(Struct, frozen=True, eq=False):
     takes_context: bool
     is_async: bool
 
-    def bind(self, given: Sequence[object], named: Mapping[str, object]) -> bytes:
+    def named(self, given: Sequence[object], named: Mapping[str, object]) -> Mapping[str, object]:
+        """Return a caller's arguments by name.
+
+        Raises TypeError, as a call of a plain function does, for more than there are parameters,
+        and for two values of one.
+        """
+        if not given:
+            return named
+        if len(given) > len(self.parameters):
+            raise TypeError(
+                f"{self.name}() takes {len(self.parameters)} arguments, {len(given)} were given"
+            )
+        values = dict(named)
+        for name, value in zip(self.parameters, given, strict=False):
+            if name in values:
+                raise TypeError(f"{self.name}() got two values for the argument {name!r}")
+            values[name] = value
+        return values
+
+    def bind(self, values: Mapping[str, object]) -> bytes:
         """Return a caller's arguments as JSON text.
 
         Raises TypeError, as a call of a plain function does, for arguments that do not fit the
         parameters or their annotations; `Unencodable` and `TooLarge`.
         """
-        values = dict(named)
-        if given:
-            if len(given) > len(self.parameters):
-                raise TypeError(
-                    f"{self.name}() takes {len(self.parameters)} arguments, {len(given)} were given"
-                )
-            for name, value in zip(self.parameters, given, strict=False):
-                if name in values:
-                    raise TypeError(f"{self.name}() got two values for the argument {name!r}")
-                values[name] = value
         try:
             arguments = msgspec.convert(values, self.arguments)
         except msgspec.ValidationError as error:

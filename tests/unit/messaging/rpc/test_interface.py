@@ -257,7 +257,7 @@ def test_senseless_options_are_refused() -> None:
 def test_a_method_without_parameters_takes_an_empty_object() -> None:
     """No arguments are an empty object, and anything more is refused."""
     signature = read_signature(Whole().four, "Whole.four")
-    assert signature.bind((), {}) == b"{}"
+    assert signature.bind({}) == b"{}"
     assert signature.unbind(b"{}", "it") == {}
     with pytest.raises(ValueError, match="there is no argument `x`"):
         signature.unbind(b'{"x":1}', "it")
