@@ -4,10 +4,11 @@
 - *named memory brokers*: two transports of one process meet by name, as two processes meet at a
   broker;
 - the *plug-in cache*: scanning installed packages costs tens of milliseconds;
-- the *fork hook*: a child must drop, and never touch, what it inherited.
+- the *fork hook*: a child must drop, and never touch, what it inherited;
+- the *birth*: what was opened before a fork must know that it is in another process now.
 
-Each lives in a `Cell`, emptied in the child after ``os.fork()``. A house test refuses mutable
-objects at the top of any other module.
+What is inherited lives in a `Cell`, emptied in the child after ``os.fork()``. A house test
+refuses mutable objects at the top of any other module.
 """
 
 import os
@@ -15,7 +16,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-__all__ = ["Cell", "cell"]
+__all__ = ["Cell", "birth", "cell"]
 
 T = TypeVar("T")
 
@@ -68,8 +69,21 @@ def cell(name: str, make: Callable[[], T]) -> Cell[T]:
         return found  # type: ignore[return-value]  # one name, one type: names are literals here
 
 
+_birth = object()
+
+
+def birth() -> object:
+    """Return what stands for this process: always the same object, and another one in its child.
+
+    ``os.getpid()`` would do and asks the kernel each time, which is felt several times a message.
+    Where a process cannot fork there is nothing to tell apart.
+    """
+    return _birth
+
+
 def _forget_inherited() -> None:
-    global _cells_lock  # noqa: PLW0603 - the child needs a lock nobody holds
+    global _birth, _cells_lock  # noqa: PLW0603 - the child needs its own, and a lock nobody holds
+    _birth = object()
     _cells_lock = threading.Lock()
     for each in _cells.values():
         each._after_fork()  # noqa: SLF001 - the same module

@@ -5,7 +5,6 @@ Acts on one loop, in one process, from opening to closing. `transport` is its pu
 
 import asyncio
 import logging
-import os
 import random
 import secrets
 from collections import Counter
@@ -16,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bedplate._floor.backoff import Backoff
+from bedplate._floor.process import birth
 from bedplate.clock import Clock
 from bedplate.errors import (
     DeadlineExceeded,
@@ -92,7 +92,7 @@ class Switchboard:
         self._max_body = max_body
         self._topology: dict[Entity, None] = {}
         self._loop = asyncio.get_running_loop()
-        self._pid = os.getpid()
+        self._birth = birth()
         self._id_prefix = f"{secrets.token_hex(8)}-"
         self._ids = count(1)
         self._closed = False
@@ -134,7 +134,7 @@ class Switchboard:
     def here(self) -> None:
         """Raise `Forked` or `WrongLoop` unless used where it was opened."""
         # The process first: a forked child may run the very loop it inherited.
-        if os.getpid() != self._pid:
+        if birth() is not self._birth:
             raise Forked(what=self.what)
         try:
             here = asyncio.get_running_loop()

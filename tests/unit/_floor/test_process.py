@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from bedplate._floor.process import Cell, cell
+from bedplate._floor.process import Cell, birth, cell
 
 
 def test_a_cell_is_filled_on_first_use() -> None:
@@ -79,3 +79,15 @@ def test_a_forked_child_starts_empty() -> None:
     with os.fdopen(reading, "rb") as pipe:
         assert pipe.read() == b"empty and usable"
     assert one.get() == "inherited"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_has_a_birth_of_its_own() -> None:
+    """What remembers its process's birth can tell that it was inherited."""
+    mine = birth()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if birth() is not mine and birth() is birth() else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert birth() is mine

@@ -12,6 +12,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import copy_context
 from typing import TypeVar
 
+from bedplate._floor.process import birth
 from bedplate.errors import Forked, PortalStalled, TransportClosed, WouldDeadlock
 from bedplate.messaging.crew import in_crew
 
