@@ -34,7 +34,7 @@
     │   │   └── BufferFull        flow is closed and the bounded buffer is full
     │   ├── CallError             what became of one operation, judged here
     │   │   ├── DeadlineExceeded  the time given is over
-    │   │   ├── NoSuchTarget      nobody serves the target
+    │   │   ├── NoSuchTarget      nobody serves the target, nothing takes what is sent
     │   │   ├── CallLost          the server fell silent
     │   │   └── ReplyPathLost     the link that would have carried the reply is gone
     │   ├── CodecError
@@ -522,18 +522,23 @@ class DeadlineExceeded(CallError, TimeoutError):
 
 
 class NoSuchTarget(CallError):
-    """Nobody serves the target.
+    """Nobody serves the target, or nothing takes what is sent to it.
 
     ``queued`` False: the message came back, it reached no one, and a repeat is safe. True: it lies
     in a queue that nobody reads, and a server that starts before the message expires will run it.
+    ``asked`` is what was sent: a ``call``, a ``cast``, or any other kind of message.
     """
 
     code = "no-such-target"
 
-    def __init__(self, *, target: str, queued: bool = False) -> None:
-        self.target, self.queued = target, queued
+    def __init__(self, *, target: str, queued: bool = False, asked: str = "call") -> None:
+        self.target, self.queued, self.asked = target, queued, asked
+        if asked in ("call", "cast"):
+            why = f"Nobody serves {target}: is a server of that name running?"
+        else:
+            why = f"Nothing takes messages for {target}: no queue keeps them, nobody is subscribed."
         fate = " The request waits in its queue until its ttl ends." if queued else ""
-        super().__init__(f"Nobody serves {target}: is a server of that name running?{fate}")
+        super().__init__(f"{why}{fate}")
 
     @property
     def retryable(self) -> bool:

@@ -98,3 +98,15 @@ def test_all_findings_are_listed() -> None:
         "The configuration has 2 problems:\n  c.conf:1:1: It is wrong.\n  It is missing."
     )
     assert "has 1 problem:" in str(InvalidConfig(findings=(one,)))
+
+
+def test_nobody_there_is_said_in_words_of_what_was_sent() -> None:
+    """Calls and casts ask for a server, other messages for a queue or a subscriber."""
+    assert str(errors.NoSuchTarget(target="stock")).startswith("Nobody serves stock: ")
+    assert str(errors.NoSuchTarget(target="stock", asked="cast")).startswith("Nobody serves stock")
+    sent = errors.NoSuchTarget(target="orders", asked="")
+    assert str(sent) == (
+        "Nothing takes messages for orders: no queue keeps them, nobody is subscribed."
+    )
+    assert sent.retryable
+    assert not errors.NoSuchTarget(target="stock", queued=True).retryable

@@ -165,7 +165,7 @@ class Switchboard:
             address = str(held.message.address)
             if outcome is Outcome.UNROUTABLE:
                 self.counts.bounced += 1
-                raise NoSuchTarget(target=address)
+                raise NoSuchTarget(target=address, asked=held.message.kind)
             if outcome is Outcome.REFUSED:
                 self.counts.refused += 1
                 raise PublishRefused(address=address, why="it did not say why; is a limit reached?")
