@@ -52,11 +52,13 @@ class TestRabbitDriver(DriverContract):
         await asyncio.to_thread(self.node.alarm, on=not opened)
 
 
-class TestRabbitDriverWithQuorumQueues(TestRabbitDriver):
+class TestRabbitDriverReplicated(TestRabbitDriver):
+    """Quorum queues for topics and servers, streams for fanouts."""
+
     quiet = 0.1
 
     def options(self) -> Section:
-        return RabbitOptions(quorum=True)
+        return RabbitOptions(quorum=True, stream_fanout=True)
 
     async def test_a_full_queue_refuses(self) -> None:
         """A limit on a quorum queue is kept, too, but the broker may notice a few late."""

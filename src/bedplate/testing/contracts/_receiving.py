@@ -27,57 +27,6 @@ class ReceivingContract(Workbench):
 
     # --- who gets what --------------------------------------------------------------------------
 
-    async def test_everybody_hears_a_fanout(self) -> None:
-        """A fanout reaches all who take from it, on one link or on two."""
-        topic = Address.fanout(self.topic().name)
-        async with self.peer() as one, self.peer() as two:
-            if one.lacks("fanout"):
-                with pytest.raises(Unsupported):
-                    await one.take(topic)
-                return
-            baskets = [await one.take(topic), await one.take(topic), await two.take(topic)]
-            two.send(topic, b"all")
-            for basket in baskets:
-                await basket.count(1)
-            await self.stay_quiet()
-            assert [basket.bodies for basket in baskets] == [[b"all"]] * 3
-
-    async def test_who_comes_late_to_a_fanout_has_missed_it(self) -> None:
-        """A fanout keeps nothing for those who come later, and nobody there is no error."""
-        topic = Address.fanout(self.topic().name)
-        async with self.peer() as client:
-            if client.lacks("fanout"):
-                with pytest.raises(Unsupported):
-                    client.send(topic, b"")
-                return
-            client.send(topic, b"to nobody")
-            basket = await client.take(topic)
-            client.send(topic, b"to all")
-            await basket.count(1)
-            await basket.aclose()
-            client.send(topic, b"between")
-            late = await client.take(topic)
-            client.send(topic, b"later")
-            await late.count(1)
-            await self.stay_quiet()
-            assert (basket.bodies, late.bodies) == ([b"to all"], [b"later"])
-            assert client.ear.bounces == []
-
-    async def test_a_topic_and_its_fanout_are_apart(self) -> None:
-        """Who takes from a topic does not hear its fanout, nor the other way round."""
-        topic = self.topic()
-        async with self.peer() as client:
-            if client.lacks("fanout"):
-                return
-            shared = await client.take(topic)
-            everybody = await client.take(Address.fanout(topic.name))
-            client.send(Address.fanout(topic.name), b"all")
-            client.send(topic, b"one")
-            await shared.count(1)
-            await everybody.count(1)
-            await self.stay_quiet()
-            assert (shared.bodies, everybody.bodies) == ([b"one"], [b"all"])
-
     async def test_those_on_one_topic_share_its_messages(self) -> None:
         """Each message goes to one of them, and none of them gets all."""
         topic = self.topic()

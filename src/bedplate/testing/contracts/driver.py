@@ -23,6 +23,7 @@ A capability the link claims as `Support.NATIVE` must work; any other must raise
 when it is asked for. Both are tested, neither is skipped. Knows the contract and no driver.
 """
 
+from bedplate.testing.contracts._fanouts import FanoutContract
 from bedplate.testing.contracts._links import LinkContract
 from bedplate.testing.contracts._receiving import ReceivingContract
 from bedplate.testing.contracts._sending import SendingContract
@@ -30,7 +31,7 @@ from bedplate.testing.contracts._sending import SendingContract
 __all__ = ["DriverContract"]
 
 
-class DriverContract(SendingContract, ReceivingContract, LinkContract):
+class DriverContract(SendingContract, ReceivingContract, FanoutContract, LinkContract):
     """Subclass it as ``Test…`` and override what `Workbench` calls mandatory.
 
     ``driver()``, ``url()``, ``refused_url()``, ``cut()`` and ``cancel()``, and ``set_flow()``

@@ -159,11 +159,14 @@ def test_settings_know_their_old_names() -> None:
             "oslo_messaging_rabbit": {
                 "rabbit_quorum_queue": True,
                 "heartbeat_timeout_threshold": 30,
+                "rabbit_stream_fanout": True,
+                "rabbit_transient_queues_ttl": 600,
             }
         },
     )
     options = config[RabbitOptions]
     assert (options.quorum, options.link_heartbeat) == (True, 30)
+    assert (options.stream_fanout, options.stream_max_age) == (True, 600.0)
 
 
 def test_a_key_password_is_not_printed() -> None:

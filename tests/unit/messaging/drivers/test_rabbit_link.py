@@ -78,10 +78,10 @@ class Fake:
         self.link, self.pipe, self.ear = link, pipe, ear
         self.broker = pipe.broker
 
-    async def take(self, *, credit: int = 10, ack: bool = True) -> Basket:
-        """Take from the topic."""
+    async def take(self, *, credit: int = 10, ack: bool = True, address: Address = TOPIC) -> Basket:
+        """Take from an address."""
         basket = Basket(5.0, credit, settle=False, grant=False)
-        inlet = await self.link.take(Source(TOPIC, ack=ack), basket, credit=credit)
+        inlet = await self.link.take(Source(address, ack=ack), basket, credit=credit)
         basket.opened(inlet)
         return basket
 
@@ -97,8 +97,7 @@ class Fake:
         return inlet._channel.number
 
 
-@pytest.fixture
-async def fake() -> Fake:
+async def linked(options: RabbitOptions) -> Fake:
     """Open a link to a broker of this test's own."""
     limits = Limits(heartbeat=10, body=BODY, unfinished=10 * BODY)
     wire = Wire(
@@ -108,7 +107,13 @@ async def fake() -> Fake:
     wire.connection_made(pipe)
     await wire.opened
     ear = Ear(60.0)
-    return Fake(RabbitLink(wire, "fake:5672", RabbitOptions(), ear), pipe, ear)
+    return Fake(RabbitLink(wire, "fake:5672", options, ear), pipe, ear)
+
+
+@pytest.fixture
+async def fake() -> Fake:
+    """Open a link with the declared settings."""
+    return await linked(RabbitOptions())
 
 
 def outbound(body: bytes = b"", want: Want = Want.NOTHING, name: str = "1") -> Outbound:
@@ -158,7 +163,7 @@ async def test_what_is_sent_in_one_turn_leaves_in_batches(fake: Fake) -> None:
 async def test_a_batch_takes_along_what_was_settled(fake: Fake) -> None:
     """A write in the middle of a turn says what was settled before it, once."""
     basket = await fake.take()
-    fake.pipe.say(b"".join(_delivery(fake.channel(basket), tag) for tag in (1, 2)))
+    fake.pipe.say(b"".join(delivered(fake.channel(basket), tag) for tag in (1, 2)))
     await basket.count(2)
     basket.settle(basket.arrivals[0], Settlement.ACK)
     for _ in range(7):
@@ -173,7 +178,7 @@ async def test_acknowledgements_are_said_together(fake: Fake) -> None:
     """What is settled in one turn is one word where there is no gap, and exact where there is."""
     basket = await fake.take()
     channel = fake.channel(basket)
-    fake.pipe.say(b"".join(_delivery(channel, tag) for tag in range(1, 7)))
+    fake.pipe.say(b"".join(delivered(channel, tag) for tag in range(1, 7)))
     await basket.count(6)
     for tag in (2, 1, 3, 6):
         assert basket.inlet is not None
@@ -203,7 +208,7 @@ async def test_more_credit_than_the_window_opens_a_wider_one(fake: Fake) -> None
 async def test_giving_credit_back_as_one_settles_widens_nothing(fake: Fake) -> None:
     """A receiver that grants before it acknowledges, in one turn, keeps its window."""
     basket = await fake.take(credit=3)
-    fake.pipe.say(b"".join(_delivery(fake.channel(basket), tag) for tag in (1, 2, 3)))
+    fake.pipe.say(b"".join(delivered(fake.channel(basket), tag) for tag in (1, 2, 3)))
     await basket.count(3)
     basket.grant(3)
     for arrival in basket.arrivals:
@@ -216,11 +221,11 @@ async def test_what_the_broker_sends_beyond_the_credit_waits(fake: Fake) -> None
     """Settled, but without new credit, the next message is kept back and handed over later."""
     basket = await fake.take(credit=2)
     channel = fake.channel(basket)
-    fake.pipe.say(_delivery(channel, 1) + _delivery(channel, 2))
+    fake.pipe.say(delivered(channel, 1) + delivered(channel, 2))
     await basket.count(2)
     for arrival in basket.arrivals:
         basket.settle(arrival, Settlement.ACK)
-    fake.pipe.say(_delivery(channel, 3))
+    fake.pipe.say(delivered(channel, 3))
     await turns()
     assert len(basket.arrivals) == 2
     basket.grant(1)
@@ -279,7 +284,7 @@ async def test_a_channel_the_broker_closes_ends_one_inlet(
     basket, other = await fake.take(), await fake.take()
     fake.pipe.say(method(fake.channel(basket), "channel.close", code, text, 0, 0))
     assert await basket.end() is InletLost[why]
-    fake.pipe.say(_delivery(fake.channel(other), 1))
+    fake.pipe.say(delivered(fake.channel(other), 1))
     await other.count(1)
     assert Notice("channel-closed") in fake.ear.notices
     assert basket.inlet is not None
@@ -296,8 +301,8 @@ async def test_all_of_one_read_may_come_at_once(fake: Fake) -> None:
         basket = await fake.take(ack=ack)
         channel = fake.channel(basket)
         fake.pipe.say(
-            _delivery(channel, 1)
-            + _delivery(channel, 2, head=b"\xff\xff\xff")
+            delivered(channel, 1)
+            + delivered(channel, 2, head=b"\xff\xff\xff")
             + method(channel, "basic.cancel", "1", True)  # noqa: FBT003 - nowait
             + method(channel, "channel.close", 404, "NOT_FOUND - gone", 0, 0)
         )
@@ -314,9 +319,9 @@ async def test_a_message_nobody_can_read_is_rejected_and_counted(fake: Fake) -> 
     basket = await fake.take()
     channel = fake.channel(basket)
     fake.pipe.say(
-        _delivery(channel, 1, head=b"\xff\xff\xff")
-        + _delivery(channel, 2, body=bytes(BODY + 1))
-        + _delivery(channel, 3)
+        delivered(channel, 1, head=b"\xff\xff\xff")
+        + delivered(channel, 2, body=bytes(BODY + 1))
+        + delivered(channel, 3)
     )
     await basket.count(1)
     await turns()
@@ -393,7 +398,7 @@ async def test_a_sink_that_raises_deafens_nobody(fake: Fake) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
     bad, good = await fake.take(), await fake.take()
     bad.arrived = _raising  # type: ignore[assignment]  # a sink that breaks the contract
-    fake.pipe.say(_delivery(fake.channel(bad), 1) + _delivery(fake.channel(good), 1))
+    fake.pipe.say(delivered(fake.channel(bad), 1) + delivered(fake.channel(good), 1))
     await good.count(1)
     assert [str(each["exception"]) for each in raised] == ["on purpose"]
 
@@ -402,7 +407,7 @@ def _raising(_batch: object) -> None:
     raise RuntimeError("on purpose")
 
 
-def _delivery(channel: int, tag: int, *, body: bytes = b"x", head: bytes = b"\0\0") -> bytes:
+def delivered(channel: int, tag: int, *, body: bytes = b"x", head: bytes = b"\0\0") -> bytes:
     return delivery(channel, tag, body, head)
 
 

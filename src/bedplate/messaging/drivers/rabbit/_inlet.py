@@ -3,6 +3,9 @@
 Answers for credit, for settling, and for what becomes of both when the channel ends. The broker's
 own bound (prefetch) counts what is unacknowledged, ours what was granted: so what the broker sends
 beyond the credit waits here, never more than the widest window that was ever open.
+
+A stream takes nothing back, and a second consumer of it would read everything again. So its window
+is opened once, what is granted or not, and what is to be retried is handed over again from here.
 """
 
 import asyncio
@@ -11,6 +14,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bedplate.amqp091 import (
@@ -21,12 +25,14 @@ from bedplate.amqp091 import (
     ConsumerCancelled,
     Delivered,
     Event,
+    FieldTable,
     Phase,
     ReplyCode,
 )
 from bedplate.errors import ProtocolError, Unsupported
 from bedplate.messaging.driver import Sink
 from bedplate.messaging.drivers.rabbit._message import incoming
+from bedplate.messaging.drivers.rabbit._queues import Queue
 from bedplate.messaging.types import Arrival, InletLost, Kind, Settle, Settlement, Source
 
 if TYPE_CHECKING:
@@ -37,6 +43,10 @@ __all__ = ["RabbitInlet"]
 _USABLE = frozenset({Phase.OPENING, Phase.OPEN})
 _MOST = 65535
 """The widest window the protocol can express."""
+_AHEAD = 100
+"""How many messages a stream may be ahead of a receiver with less credit."""
+_FROM_NOW: FieldTable = MappingProxyType({"x-stream-offset": "next"})
+_NO_ARGUMENTS: FieldTable = MappingProxyType({})
 
 
 class _Stage(enum.Enum):
@@ -63,7 +73,9 @@ class RabbitInlet:
         "_open",
         "_queue",
         "_ready",
+        "_repeats",
         "_stage",
+        "_stream",
         "_tag",
         "_tags",
         "_window",
@@ -77,7 +89,8 @@ class RabbitInlet:
         self.link, self.source, self.sink = link, source, sink
         self.answered: Callable[[Event], None] | None = None
         self._channel: Channel | None = None
-        self._queue = ""
+        self._queue: Queue | None = None
+        self._stream = False
         self._stage = _Stage.OPENING
         self._credit = credit
         self._window = 0
@@ -85,7 +98,9 @@ class RabbitInlet:
         self._tags = count(1)
         self._tag = ""
         self._last = 0
-        self._open: dict[int, None] = {}  # handed over and not settled, in order
+        # Handed over and not settled, in order; of a stream also what it was.
+        self._open: dict[int, Delivered | None] = {}
+        self._repeats = count(-1, -1)  # tags of what was handed over again from here
         self._acked: list[int] = []
         self._held: deque[Delivered] = deque()
         self._ready: list[Arrival] = []
@@ -108,7 +123,10 @@ class RabbitInlet:
             raise Unsupported(driver="rabbit", what="a retry with a delay")
         if self._stage is not _Stage.RUNNING or tag not in self._open:
             return
-        del self._open[tag]
+        event = self._open.pop(tag)
+        if event is not None:
+            self._settle_of_stream(event, again=decision is Settlement.RETRY)
+            return
         if decision is Settlement.ACK:
             self._acked.append(tag)
             self._mark()
@@ -126,9 +144,7 @@ class RabbitInlet:
         if self._stage is not _Stage.RUNNING:
             return
         self._credit += credit
-        if self._held and not self._draining:
-            self._draining = True
-            self.link.loop.call_soon(self._drain)
+        self._drain_soon()
         self._mark()
 
     async def aclose(self) -> None:
@@ -141,25 +157,31 @@ class RabbitInlet:
 
     # --- what the link asks ---------------------------------------------------------------------
 
-    def attach(self, channel: Channel, queue: str) -> None:
+    def attach(self, channel: Channel, queue: Queue) -> None:
         """Use this channel from now on."""
-        self._channel, self._queue = channel, queue
+        self._channel, self._queue, self._stream = channel, queue, queue.stream
 
     def consume(self) -> bool:
         """Ask for deliveries, as many as are wanted now; return whether any are."""
-        channel = self._channel
+        channel, queue = self._channel, self._queue
         wanted = self._wanted()
-        if channel is None or wanted == 0:
+        if channel is None or queue is None or wanted == 0:
             return False
         former, self._tag = self._tag, str(next(self._tags))
         if self.acknowledging:
             channel.qos(wanted)
-        channel.consume(self._queue, self._tag, no_ack=not self.acknowledging)
+        begin = _FROM_NOW if self._stream else _NO_ARGUMENTS
+        channel.consume(queue.name, self._tag, no_ack=not self.acknowledging, arguments=begin)
         if former:  # after its successor: a queue may live only while somebody consumes
             channel.cancel(former)
         self._window = wanted
         self.link.wire.soon()
         return True
+
+    @property
+    def queue(self) -> Queue | None:
+        """The queue it consumes from, while it does."""
+        return self._queue if self._stage is _Stage.RUNNING else None
 
     @property
     def acknowledging(self) -> bool:
@@ -192,8 +214,9 @@ class RabbitInlet:
             return
         self.write()
         self._held.clear()
-        if self.source.address.kind is Kind.FANOUT:
-            channel.queue_delete(self._queue, nowait=True)
+        queue = self._queue
+        if queue is not None and queue.exclusive and queue.key:
+            channel.queue_delete(queue.name, nowait=True)
         channel.close()
         self.link.wire.soon()
 
@@ -238,7 +261,10 @@ class RabbitInlet:
         self.link.notice(what)
         channel = self._channel
         if self.acknowledging and channel is not None and channel.phase in _USABLE:
-            channel.reject(tag, requeue=False)
+            if self._stream:
+                channel.ack(tag)
+            else:
+                channel.reject(tag, requeue=False)
             self.link.wire.soon()
 
     def hand_over(self) -> None:
@@ -276,6 +302,8 @@ class RabbitInlet:
         """Return how wide the broker's window must be for the credit to be usable."""
         if not self.acknowledging:
             return min(self._credit, 1)
+        if self._stream:
+            return self._window or min(max(self._credit, _AHEAD), self.link.prefetch or _MOST)
         return min(self._credit + len(self._open), self.link.prefetch or _MOST)
 
     def _take_in(self, event: Delivered) -> None:
@@ -286,12 +314,27 @@ class RabbitInlet:
             return
         self._credit -= 1
         if self.source.ack:
-            self._open[event.delivery_tag] = None
+            self._open[event.delivery_tag] = event if self._stream else None
         elif self.acknowledging:
             self._last = event.delivery_tag
         self._ready.append(arrival)
         if len(self._ready) == 1:
             self.link.to_hand_over.append(self)
+
+    def _settle_of_stream(self, event: Delivered, *, again: bool) -> None:
+        """Tell a stream that there is room, whatever was decided; repeat what is to be retried."""
+        if event.delivery_tag > 0:
+            self._acked.append(event.delivery_tag)
+            self._mark()
+        if again:
+            repeat = event._replace(delivery_tag=next(self._repeats), redelivered=True)
+            self._held.appendleft(repeat)
+            self._drain_soon()
+
+    def _drain_soon(self) -> None:
+        if self._held and not self._draining:
+            self._draining = True
+            self.link.loop.call_soon(self._drain)
 
     def _drain(self) -> None:
         """Hand over what waited for credit."""

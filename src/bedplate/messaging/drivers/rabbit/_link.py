@@ -17,13 +17,11 @@ from msgspec.structs import replace
 from bedplate.amqp091 import (
     Blocked,
     Cause,
-    Channel,
     ChannelClosed,
     Closed,
     Confirmed,
     Delivered,
     Event,
-    FieldValue,
     FlowChanged,
     Oversized,
     QueueDeclared,
@@ -41,9 +39,16 @@ from bedplate.errors import (
 from bedplate.messaging.driver import Inlet, LinkEvents, Receipt, Sink
 from bedplate.messaging.drivers.rabbit._dial import MAX_BODY
 from bedplate.messaging.drivers.rabbit._inlet import RabbitInlet
-from bedplate.messaging.drivers.rabbit._names import EXCHANGE, NAMING, route
+from bedplate.messaging.drivers.rabbit._names import NAMING
 from bedplate.messaging.drivers.rabbit._options import RabbitOptions
 from bedplate.messaging.drivers.rabbit._publishing import Publisher, Publishing
+from bedplate.messaging.drivers.rabbit._queues import (
+    Queue,
+    fanout_queue,
+    is_adoptable,
+    private_queue,
+    shared_queue,
+)
 from bedplate.messaging.drivers.rabbit._talk import Talk
 from bedplate.messaging.drivers.rabbit._wire import Wire
 from bedplate.messaging.types import (
@@ -82,8 +87,6 @@ OFFERS = Capabilities(
     max_body=MAX_BODY,
 )
 _SHARED = frozenset({Kind.TOPIC, Kind.SERVER})
-_ADOPTED = ("x-expires", "x-max-length", "x-overflow", "x-delivery-limit", "x-message-ttl")
-"""Properties of a queue that make no difference to who only receives from it."""
 _THERE = Standing(exists=True)
 _NOT_YOURS = "the private address belongs to another link."
 
@@ -141,8 +144,7 @@ class RabbitLink:
             return (_THERE,) * len(entities)
         talk = self._talk()
         for entity in shared:
-            self._declare_shared(talk.channel, entity)
-        talk.expected = 2 * len(shared)
+            talk.expected += shared_queue(entity, self._options).declare(talk.channel)
         closed = await self._finish(talk)
         if closed is not None:
             raise self._refused(closed, str(shared[len(talk.answers) // 2].address))
@@ -151,27 +153,30 @@ class RabbitLink:
             _standing(next(found)) if each.address.kind in _SHARED else _THERE for each in entities
         )
 
-    def _declare_shared(self, channel: Channel, entity: Entity) -> None:
-        name = NAMING.queue(entity.address, entity.group)
-        arguments: dict[str, FieldValue] = {
-            "x-expires": int(1000 * (entity.expires or self._options.queue_expires))
-        }
-        if entity.limit is not None:
-            arguments["x-max-length"] = entity.limit
-            arguments["x-overflow"] = "reject-publish"
-        if self.quorum:
-            arguments["x-queue-type"] = "quorum"
-            if self._options.delivery_limit:
-                arguments["x-delivery-limit"] = self._options.delivery_limit
-        channel.queue_declare(name, durable=True, arguments=arguments)
-        channel.queue_bind(name, EXCHANGE, route(entity.address).key)
-
     async def _look(self, entity: Entity) -> Standing:
-        if entity.address.kind is Kind.FANOUT:
+        if entity.address.kind is not Kind.FANOUT:
+            return await self._look_at(NAMING.queue(entity.address, entity.group), entity)
+        # What others have made for their receivers cannot be seen; ours can.
+        inlets = [each for each in self.hands.values() if isinstance(each, RabbitInlet)]
+        ours = [each.queue for each in inlets if each.source.address == entity.address]
+        queues = [each for each in ours if each is not None]
+        looks = (self._look_at(each.name, entity) for each in queues)
+        standings = await asyncio.gather(*looks)
+        if not standings:
             return _THERE
+        if not all(each.exists for each in standings):
+            return Standing(exists=False)
+        if any(each.stream for each in queues):
+            return _THERE  # a stream keeps what was read, and does not say who reads
+        return Standing(
+            exists=True,
+            messages=sum(each.messages or 0 for each in standings),
+            consumers=sum(each.consumers or 0 for each in standings),
+        )
+
+    async def _look_at(self, queue: str, entity: Entity) -> Standing:
         talk = self._talk()
-        name = NAMING.queue(entity.address, entity.group)
-        talk.channel.queue_declare(name, passive=True)
+        talk.channel.queue_declare(queue, passive=True)
         talk.expected = 1
         closed = await self._finish(talk)
         if closed is None:
@@ -229,11 +234,12 @@ class RabbitLink:
         if address.kind is Kind.PRIVATE and address != self._private:
             raise AccessRefused(where=self._where, why=_NOT_YOURS)
         inlet = RabbitInlet(self, source, sink, credit)
+        queue = self._queue(source)
         try:
-            closed = await self._open_inlet(inlet, declare=True)
-            if closed is not None and _is_adoptable(closed):
+            closed = await self._open_inlet(inlet, queue, declare=True)
+            if closed is not None and is_adoptable(closed):
                 self.notice("queue-adopted")
-                closed = await self._open_inlet(inlet, declare=False)
+                closed = await self._open_inlet(inlet, queue, declare=False)
         except BaseException:
             inlet.discard()
             raise
@@ -243,28 +249,19 @@ class RabbitLink:
         inlet.begin()
         return inlet
 
-    async def _open_inlet(self, inlet: RabbitInlet, *, declare: bool) -> ChannelClosed | None:
-        source = inlet.source
+    def _queue(self, source: Source) -> Queue:
+        if source.address.kind is Kind.PRIVATE:
+            return private_queue(source.address.name)
+        if source.address.kind is Kind.FANOUT:
+            return fanout_queue(source.address, self._options)
+        return shared_queue(Entity(source.address, source.group), self._options)
+
+    async def _open_inlet(
+        self, inlet: RabbitInlet, queue: Queue, *, declare: bool
+    ) -> ChannelClosed | None:
         channel = self._engine.open_channel()
         self.hands[channel.number] = inlet
-        expected = 0
-        if source.address.kind is Kind.PRIVATE:
-            queue = source.address.name
-            channel.queue_declare(queue, exclusive=True)
-            expected = 1
-        elif source.address.kind is Kind.FANOUT:
-            key = route(source.address).key
-            queue = key.encode()[:200].decode(errors="ignore") + secrets.token_hex(12)
-            limit = {"x-max-length": self._options.fanout_limit}
-            channel.queue_declare(queue, exclusive=True, arguments=limit)
-            channel.queue_bind(queue, EXCHANGE, key)
-            expected = 2
-        else:
-            entity = Entity(source.address, source.group)
-            queue = NAMING.queue(source.address, source.group)
-            if declare:
-                self._declare_shared(channel, entity)
-                expected = 2
+        expected = queue.declare(channel) if declare else 0
         inlet.attach(channel, queue)
         if inlet.consume():
             expected += 2 if inlet.acknowledging else 1
@@ -448,15 +445,6 @@ def _standing(event: Event) -> Standing:
     if not isinstance(event, QueueDeclared):
         return _THERE
     return Standing(exists=True, messages=event.messages, consumers=event.consumers)
-
-
-def _is_adoptable(closed: ChannelClosed) -> bool:
-    """Whether a queue exists with other properties, of those a receiver need not care about."""
-    return (
-        closed.code == ReplyCode.PRECONDITION_FAILED
-        and closed.request == "queue.declare"
-        and any(f"inequivalent arg '{name}'" in closed.text for name in _ADOPTED)
-    )
 
 
 def _end_of(closed: Closed, error: str) -> str:

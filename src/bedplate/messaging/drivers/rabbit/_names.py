@@ -30,7 +30,7 @@ class RabbitNaming:
         have names of their own; this is the key they are bound with. RabbitMQ takes names of up to
         255 bytes.
         """
-        if address.kind is Kind.PRIVATE:
+        if address.kind is Kind.PRIVATE or address.kind is Kind.PLACE:
             return address.name
         name = route(address).key
         return name if group is None else f"{name}@{_escaped(group)}"
@@ -46,7 +46,7 @@ class Route(NamedTuple):
 
 def route(address: Address) -> Route:
     """Return how to publish to an address."""
-    if address.kind is Kind.PRIVATE:
+    if address.kind is Kind.PRIVATE or address.kind is Kind.PLACE:
         return Route("", address.name, counts=True)
     parts = [address.exchange, address.name]
     if address.kind is Kind.SERVER:
@@ -61,7 +61,7 @@ def route(address: Address) -> Route:
 
 def text_of(address: Address) -> str:
     """Write an address as a ``reply_to``: a private one is the queue's name, as everywhere."""
-    if address.kind is Kind.PRIVATE:
+    if address.kind is Kind.PRIVATE or address.kind is Kind.PLACE:
         return address.name
     return f"{_MARK}{address.kind.value}/{route(address).key}"
 

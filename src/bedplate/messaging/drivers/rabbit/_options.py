@@ -93,6 +93,25 @@ class RabbitOptions(Section, name="rabbit"):
         advanced=True,
         help="Messages a fanout's receiver may be behind; beyond it misses the oldest.",
     )
+    stream_fanout: bool = option(
+        default=False,
+        was=_oslo("rabbit_stream_fanout"),
+        help="Let all receivers of a fanout read one stream instead of a queue each.",
+    )
+    stream_max_age: Duration = option(
+        default=1800.0,
+        min=0,
+        was=_oslo("rabbit_transient_queues_ttl"),
+        advanced=True,
+        help="Seconds a stream keeps messages for receivers that are behind; 0 sets no bound by "
+        "age.",
+    )
+    stream_max_bytes: int = option(
+        default=128 * 1024 * 1024,
+        min=1024 * 1024,
+        advanced=True,
+        help="Bytes a stream keeps on disk; a receiver that is further behind misses the oldest.",
+    )
     prefetch: int = option(
         default=0,
         min=0,
