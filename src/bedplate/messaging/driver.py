@@ -227,8 +227,9 @@ class Link(Protocol):
 
         Each delivery uses one credit; ``grant`` opens more. Without acks settling is not needed.
         Deliveries may begin before the caller has the inlet in hand. What was delivered to a
-        take that is cancelled goes back.
-        Raises `Unsupported`, `AccessRefused`, `TopologyMismatch`; the link lives on.
+        take that is cancelled goes back. Raises `Unsupported`, `AccessRefused`,
+        `TopologyMismatch`, `NoSuchTarget` for an ``existing`` source that is not there; the link
+        lives on.
         """
         ...
 

@@ -55,14 +55,16 @@ class Kind(enum.Enum):
     """Every subscriber of the topic."""
     PRIVATE = "private"
     """The one link that opened the address, whose ``name`` is opaque."""
+    PLACE = "place"
+    """One place where messages wait, by the broker's own name for it. Only to send to."""
 
 
 class Address(Struct, frozen=True):
     """Where a message goes. The exchange is a name space: equal topics of two never meet.
 
-    ``name`` is the topic (for a private address: the opaque name the driver gave it),
-    ``server_name`` the server's, for addresses of kind SERVER only. Build one with the four
-    class methods.
+    ``name`` is the topic (for a private address: the opaque name the driver gave it; for a place:
+    the broker's), ``server_name`` the server's, for addresses of kind SERVER only. Build one with
+    the class methods.
     """
 
     kind: Kind
@@ -89,6 +91,11 @@ class Address(Struct, frozen=True):
     def private(cls, name: str) -> Self:
         """Address the link that opened this private address."""
         return cls(Kind.PRIVATE, name, "")
+
+    @classmethod
+    def place(cls, name: str) -> Self:
+        """Address one place alone, such as that of one group, by what ``Naming.queue`` calls it."""
+        return cls(Kind.PLACE, name, "")
 
     def __str__(self) -> str:
         where = self.name if self.exchange in ("default", "") else f"{self.exchange}/{self.name}"
@@ -183,7 +190,8 @@ class Source(Struct, frozen=True):
     ``group``: those who name the same group share the messages, different groups get one copy
     each; None joins the group of the address itself. ``lanes`` restricts to partitions. ``ack``
     False means the broker forgets a message once it is handed over (at most once) and
-    ``Inlet.settle`` is not used.
+    ``Inlet.settle`` is not used. ``existing`` True takes from what is there, whatever its
+    properties, and makes nothing.
     """
 
     address: Address
@@ -191,6 +199,7 @@ class Source(Struct, frozen=True):
     start: Start = Start.NEW
     lanes: frozenset[int] | None = None
     ack: bool = True
+    existing: bool = False
 
 
 class Bounce(enum.Enum):
@@ -252,7 +261,8 @@ class Notice(Struct, frozen=True):
 class Entity(Struct, frozen=True):
     """One thing that must exist before messages can flow: the queue behind a source, an address.
 
-    ``expires`` is how long (seconds) an unused queue lives; ``limit`` bounds its messages.
+    ``expires`` is how long (seconds) an unused queue lives: None leaves it to the driver, infinity
+    is for ever. ``limit`` bounds its messages.
     """
 
     address: Address
@@ -305,12 +315,16 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     private: Support = Support.NO
     """Private addresses: without them there is no RPC."""
     groups: Support = Support.NO
+    place: Support = Support.NO
+    """One place alone can be sent to, without the other groups of its address."""
     ack: Support = Support.NO
     retry: Support = Support.NO
     delay: Support = Support.NO
     """A retry may name a delay."""
     reject: Support = Support.NO
     extend: Support = Support.NO
+    park: Support = Support.NO
+    """What failed too often is set aside. The transport does it; no driver claims it."""
     attempts: Support = Support.NO
     lanes: Support = Support.NO
     earliest: Support = Support.NO

@@ -428,6 +428,7 @@ class FaultyLink:
             or (message.want is Want.BOUNCE and offers.bounce is not Support.NATIVE)
             or (message.ttl is not None and offers.ttl is not Support.NATIVE)
             or (message.address.kind is Kind.FANOUT and offers.fanout is not Support.NATIVE)
+            or (message.address.kind is Kind.PLACE and offers.place is not Support.NATIVE)
         )
 
     def _promise(self) -> PendingReceipt:

@@ -25,13 +25,16 @@ when it is asked for. Both are tested, neither is skipped. Knows the contract an
 
 from bedplate.testing.contracts._fanouts import FanoutContract
 from bedplate.testing.contracts._links import LinkContract
+from bedplate.testing.contracts._places import PlacesContract
 from bedplate.testing.contracts._receiving import ReceivingContract
 from bedplate.testing.contracts._sending import SendingContract
 
 __all__ = ["DriverContract"]
 
 
-class DriverContract(SendingContract, ReceivingContract, FanoutContract, LinkContract):
+class DriverContract(
+    SendingContract, ReceivingContract, FanoutContract, PlacesContract, LinkContract
+):
     """Subclass it as ``Test…`` and override what `Workbench` calls mandatory.
 
     ``driver()``, ``url()``, ``refused_url()``, ``cut()`` and ``cancel()``, and ``set_flow()``

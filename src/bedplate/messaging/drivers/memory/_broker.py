@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bedplate._floor import process
 from bedplate.clock import SYSTEM
-from bedplate.errors import TopologyMismatch
+from bedplate.errors import NoSuchTarget, TopologyMismatch
 from bedplate.messaging.drivers.memory._queue import Entry, Queue
 from bedplate.messaging.types import (
     NO_HEADERS,
@@ -59,6 +59,8 @@ class MemoryNaming:
 
         The marks ``% / @ *`` inside a part are percent-encoded.
         """
+        if address.kind is Kind.PLACE:
+            return address.name
         parts = [address.exchange, address.name] if address.exchange else [address.name]
         if address.server_name:
             parts.append(address.server_name)
@@ -171,7 +173,7 @@ class Broker:
         else:
             if self._mortal:
                 self._sweep(address, now)
-            groups = self._routes.get(address)
+            groups = self._routes.get(address) or self._place(address, now)
             if not groups:
                 self.unroutable += 1
                 return Bounce.NO_ROUTE
@@ -213,6 +215,14 @@ class Broker:
             queue.idle_since = now
         return queue
 
+    def existing(self, address: Address, group: str | None, now: float) -> Queue:
+        """Return the queue that is there. Raises NoSuchTarget if none is."""
+        self._sweep(address, now)
+        queue = self._routes.get(address, {}).get(group)
+        if queue is None:
+            raise NoSuchTarget(target=NAMING.queue(address, group))
+        return queue
+
     def fanout(self, address: Address, capacity: int, now: float) -> Queue:
         """Make the queue of one more receiver of a fanout."""
         name = NAMING.queue(address, None)
@@ -226,7 +236,7 @@ class Broker:
             queues = self._fanouts.get(address, [])
         else:
             self._sweep(address, now)
-            queue = self._routes.get(address, {}).get(group)
+            queue = (self._routes.get(address) or self._place(address, now)).get(group)
             queues = [] if queue is None else [queue]
         if not queues:
             return Standing(exists=False, messages=0, consumers=0)
@@ -308,6 +318,13 @@ class Broker:
             returned=self.returned,
             rejected=self.rejected,
         )
+
+    def _place(self, address: Address, now: float) -> dict[str | None, Queue]:
+        """Find the one queue that a place names."""
+        if address.kind is not Kind.PLACE:
+            return {}
+        named = next((each for each in self.queues(now) if each.name == address.name), None)
+        return {} if named is None else {None: named}
 
     def _sweep(self, address: Address, now: float) -> None:
         if not self._mortal:

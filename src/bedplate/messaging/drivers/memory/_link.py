@@ -52,6 +52,7 @@ OFFERS = Capabilities(
     fanout=Support.NATIVE,
     private=Support.NATIVE,
     groups=Support.NATIVE,
+    place=Support.NATIVE,
     ack=Support.NATIVE,
     retry=Support.NATIVE,
     delay=Support.NATIVE,
@@ -139,6 +140,8 @@ class MemoryLink:
             raise Unsupported(driver="memory", what="reading from the earliest message")
         if source.group is not None and address.kind not in SHARED:
             raise Unsupported(driver="memory", what=f"a group of {address}")
+        if address.kind is Kind.PLACE:
+            raise Unsupported(driver="memory", what="taking from a place by its name")
         await self._round_trip()
         now = self.loop.time()
         core = self.core
@@ -147,6 +150,8 @@ class MemoryLink:
                 queue = core.fanout(address, self._limit, now)
             elif address.kind is Kind.PRIVATE and address != self.private:
                 raise AccessRefused(where=core.where, why=_NOT_YOURS)
+            elif source.existing:
+                queue = core.existing(address, source.group, now)
             else:
                 queue = core.ensure(Entity(address, source.group), self._limit, now, exact=False)
             inlet = MemoryInlet(self, source, queue, sink, credit)

@@ -32,6 +32,7 @@ from bedplate.amqp091 import (
 from bedplate.errors import (
     AccessRefused,
     LinkLost,
+    NoSuchTarget,
     TopologyMismatch,
     TransportError,
     Unsupported,
@@ -78,6 +79,7 @@ OFFERS = Capabilities(
     fanout=Support.NATIVE,
     private=Support.NATIVE,
     groups=Support.NATIVE,
+    place=Support.NATIVE,
     ack=Support.NATIVE,
     retry=Support.NATIVE,
     reject=Support.NATIVE,
@@ -233,10 +235,12 @@ class RabbitLink:
             raise Unsupported(driver="rabbit", what=f"a group of {address}")
         if address.kind is Kind.PRIVATE and address != self._private:
             raise AccessRefused(where=self._where, why=_NOT_YOURS)
+        if address.kind is Kind.PLACE:
+            raise Unsupported(driver="rabbit", what="taking from a place by its name")
         inlet = RabbitInlet(self, source, sink, credit)
         queue = self._queue(source)
         try:
-            closed = await self._open_inlet(inlet, queue, declare=True)
+            closed = await self._open_inlet(inlet, queue, declare=not source.existing)
             if closed is not None and is_adoptable(closed):
                 self.notice("queue-adopted")
                 closed = await self._open_inlet(inlet, queue, declare=False)
@@ -245,6 +249,8 @@ class RabbitLink:
             raise
         if closed is not None:
             inlet.discard()
+            if source.existing and closed.code == ReplyCode.NOT_FOUND:
+                raise NoSuchTarget(target=queue.name)
             raise self._refused(closed, str(address))
         inlet.begin()
         return inlet
@@ -261,7 +267,12 @@ class RabbitLink:
     ) -> ChannelClosed | None:
         channel = self._engine.open_channel()
         self.hands[channel.number] = inlet
-        expected = queue.declare(channel) if declare else 0
+        expected = 0
+        if declare:
+            expected = queue.declare(channel)
+        elif inlet.source.existing:
+            channel.queue_declare(queue.name, passive=True)
+            expected = 1
         inlet.attach(channel, queue)
         if inlet.consume():
             expected += 2 if inlet.acknowledging else 1

@@ -4,6 +4,7 @@ Pure but for the words it puts on a channel. Knows names and settings; waits for
 """
 
 import secrets
+from math import inf
 from typing import NamedTuple
 
 from bedplate.amqp091 import Channel, ChannelClosed, FieldTable, FieldValue, ReplyCode
@@ -51,9 +52,10 @@ class Queue(NamedTuple):
 
 def shared_queue(entity: Entity, options: RabbitOptions) -> Queue:
     """Return the queue of a topic, server or group."""
-    arguments: dict[str, FieldValue] = {
-        "x-expires": int(1000 * (entity.expires or options.queue_expires))
-    }
+    arguments: dict[str, FieldValue] = {}
+    expires = entity.expires or options.queue_expires
+    if expires != inf:
+        arguments["x-expires"] = int(1000 * expires)
     if entity.limit is not None:
         arguments["x-max-length"] = entity.limit
         arguments["x-overflow"] = "reject-publish"
