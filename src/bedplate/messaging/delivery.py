@@ -3,10 +3,12 @@
 Carries what arrived and passes every decision on to whom it came through. Knows no broker.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, final
 
 from bedplate.messaging.intake import Verdict
+from bedplate.messaging.observe import Span, following
 from bedplate.messaging.types import Address, Arrival, Headers, Settle, Settlement
 
 __all__ = ["Delivery", "Dropped", "Keeper", "Receive"]
@@ -37,6 +39,10 @@ class Keeper(Protocol):
         """Judge it; see `Delivery.start`."""
         ...
 
+    def follow(self, delivery: "Delivery", verb: str, name: str) -> Span | None:
+        """Tell who follows work; see `Delivery.follow`."""
+        ...
+
 
 @final
 class Delivery:
@@ -50,7 +56,7 @@ class Delivery:
     Use it on the transport's loop.
     """
 
-    __slots__ = ("_arrival", "_held", "_keeper", "attempts", "deadline", "settled")
+    __slots__ = ("_arrival", "_held", "_keeper", "arrived", "attempts", "deadline", "settled")
 
     def __init__(
         self,
@@ -64,6 +70,8 @@ class Delivery:
         self._arrival = arrival
         self._keeper = keeper
         self._held = keeper is not None
+        self.arrived = 0.0
+        """When it arrived (monotonic); known only where somebody follows work."""
         self.attempts = attempts
         self.deadline = deadline
         self.settled = settled
@@ -148,6 +156,32 @@ class Delivery:
         if self._keeper is None:
             return Verdict.RUN
         return self._keeper.start(self, self._arrival.tag)
+
+    @contextmanager
+    def handling(self) -> Iterator[None]:
+        """Say what its handling is: everything in the ``with`` block.
+
+        Traced, it is a span of the trace that the message came with, and what is sent inside
+        belongs to it. Measured, it is as long as the block, and what the block raises is how it
+        ended. For the iterator form; handlers of servers and listeners are followed anyway.
+        """
+        span = self.follow("publish")
+        if span is None:
+            yield
+            return
+        with following(span):
+            leave = span.enter()
+            try:
+                yield
+            finally:
+                leave()
+
+    def follow(self, verb: str, name: str = "") -> Span | None:
+        """Tell who follows work that its handling begins; None where nobody does.
+
+        ``verb`` and ``name`` are those of `bedplate.messaging.observe.Work`.
+        """
+        return None if self._keeper is None else self._keeper.follow(self, verb, name)
 
     def release(self) -> None:
         """Give its credit back: it is off the receiver's hands. Idempotent.

@@ -16,11 +16,12 @@ from bedplate.errors import Unsupported
 from bedplate.messaging.delivery import Delivery, Dropped, Receive
 from bedplate.messaging.driver import Inlet
 from bedplate.messaging.intake import Intake, IntakePolicy, Settling, Verdict
-from bedplate.messaging.observe import Observers, Received
+from bedplate.messaging.observe import GivenUp, Observers, Received, Span, Work, WorkObservers
 from bedplate.messaging.types import (
     Arrival,
     Capabilities,
     InletLost,
+    Kind,
     Settle,
     Settlement,
     Source,
@@ -36,6 +37,8 @@ class Stage(Protocol):
     """What receiving needs of its transport."""
 
     observers: Observers
+    followers: WorkObservers | None
+    scheme: str
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -187,28 +190,56 @@ class Inflow:
             if ruling.settle or verdict is not Verdict.RUN:
                 delivery.settled = True
             self._tell(ruling.settle)
+        if verdict is Verdict.EXPIRED or verdict is Verdict.DUPLICATE:
+            self._given_up(delivery, verdict)
         if self._demand.self_granting and (delivery.settled or verdict is not Verdict.RUN):
             delivery.release()
         return verdict
+
+    def follow(self, delivery: Delivery, verb: str, name: str) -> Span | None:
+        """Tell who follows work that a delivery is being handled."""
+        followers = self._stage.followers
+        if followers is None:
+            return None
+        source = self._demand.source
+        fanout = verb == "cast" and source.address.kind is Kind.FANOUT
+        return followers.begun(
+            Work(
+                verb="fanout" if fanout else verb,
+                address=source.address,
+                handling=True,
+                name=name,
+                id=delivery.id,
+                correlation_id=delivery.correlation_id,
+                size=len(delivery.body),
+                headers=delivery.headers,
+                group=source.group or "",
+                attempts=delivery.attempts,
+                waited=self._stage.now() - delivery.arrived,
+                driver=self._stage.scheme,
+            )
+        )
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _judge(self, batch: Sequence[Arrival]) -> None:
         now, wall = self._stage.now(), self._stage.wall()
         intake, settled = self._intake, not self._demand.source.ack
+        followed = self._stage.followers is not None
         ready: list[Delivery] = []
         for arrival in batch:
             ruling = intake.arrive(arrival, now, wall)
             if ruling.verdict is Verdict.RUN:
-                ready.append(
-                    Delivery(
-                        arrival,
-                        ruling.deadline,
-                        keeper=self,
-                        settled=settled,
-                        attempts=ruling.attempts,
-                    )
+                delivery = Delivery(
+                    arrival,
+                    ruling.deadline,
+                    keeper=self,
+                    settled=settled,
+                    attempts=ruling.attempts,
                 )
+                if followed:
+                    delivery.arrived = now
+                ready.append(delivery)
             else:
                 self._tell(ruling.settle)
                 if self._demand.dropped is not None:
@@ -216,6 +247,8 @@ class Inflow:
                     self._report(self._demand.dropped, unseen, ruling.verdict)
             if self._stage.observers:
                 self._observe(arrival, ruling.verdict)
+                if ruling.verdict is not Verdict.RUN:
+                    self._given_up(arrival, ruling.verdict)
         self.grant_due()
         if ready:
             self._hand_over(ready)
@@ -281,3 +314,16 @@ class Inflow:
                 arrival.correlation_id,
             )
         )
+
+    def _given_up(self, message: Arrival | Delivery, verdict: Verdict) -> None:
+        if self._stage.observers:
+            self._stage.observers.given_up(
+                GivenUp(
+                    self._demand.source.address,
+                    message.id,
+                    message.kind,
+                    message.headers,
+                    verdict.value,
+                    message.correlation_id,
+                )
+            )

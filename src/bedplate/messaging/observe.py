@@ -1,17 +1,38 @@
-"""What tracing and metrics may hear of a transport: values, handed over after the fact.
+"""What tracing and metrics may hear of a transport: messages, links, and work from begin to end.
 
-Observers never steer: they return nothing, and one that raises is reported once and dropped.
-Pure; who logs the report is the caller's.
+Observers never steer. What they may do, beside listening, is give headers to what is sent and set
+context variables for a handler: that is all tracing needs. One that raises is reported once and
+dropped. Pure; who logs the report is the caller's.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
-from bedplate.messaging.types import NO_HEADERS, Address, Headers
+from bedplate.errors import BedplateError
+from bedplate.messaging.types import NO_HEADERS, Address, Headers, HeaderValue
 
-__all__ = ["Closed", "Observer", "Observers", "Opened", "Received", "Sent"]
+__all__ = [
+    "Closed",
+    "GivenUp",
+    "Leave",
+    "Observer",
+    "Observers",
+    "Opened",
+    "Received",
+    "Sent",
+    "Span",
+    "Work",
+    "WorkObserver",
+    "WorkObservers",
+    "following",
+    "outcome_of",
+]
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Sent(Struct, frozen=True):
@@ -39,6 +60,21 @@ class Received(Struct, frozen=True):
     headers: Headers = NO_HEADERS
     redelivered: bool = False
     verdict: str = "run"
+    correlation_id: str = ""
+
+
+class GivenUp(Struct, frozen=True):
+    """A message will not run here, or not again: ``expired``, a ``duplicate``, or ``park``.
+
+    Told of every such message once: as it arrives, when its time ends while it waits, or after the
+    last attempt.
+    """
+
+    address: Address
+    id: str
+    kind: str = ""
+    headers: Headers = NO_HEADERS
+    verdict: str = "expired"
     correlation_id: str = ""
 
 
@@ -70,6 +106,10 @@ class Observer(Protocol):
         """Hear of an arrived message and what was decided about it."""
         ...
 
+    def given_up(self, event: GivenUp) -> None:
+        """Hear of a message that will not run."""
+        ...
+
     def opened(self, event: Opened) -> None:
         """Hear of a link that came up."""
         ...
@@ -79,13 +119,102 @@ class Observer(Protocol):
         ...
 
 
+# --- work ---------------------------------------------------------------------------------------
+
+
+class Work(Struct, frozen=True, kw_only=True):
+    """What begins now and takes its time: sending something, or ``handling`` what came.
+
+    ``verb`` is ``call``, ``cast``, ``fanout``, ``notify`` or ``publish``. A call that is sent lasts
+    until its caller has the answer, everything else that is sent until the broker has it; what is
+    handled lasts as long as its handler. ``name`` is the method or the type of the event, empty for
+    plain messages. ``headers`` are what the message carries already. Of what is handled,
+    ``waited`` is the seconds between its arrival here and now. ``driver`` is the transport's.
+    """
+
+    verb: str
+    address: Address
+    handling: bool = False
+    name: str = ""
+    id: str = ""
+    correlation_id: str = ""
+    size: int = 0
+    headers: Headers = NO_HEADERS
+    group: str = ""
+    attempts: int = 1
+    waited: float = 0.0
+    driver: str = ""
+
+
+Leave = Callable[[], None]
+"""Undoes what `Span.enter` did, in the same context."""
+
+
+class Span(Protocol):
+    """One piece of work as one observer follows it, until it has ``ended``."""
+
+    @property
+    def headers(self) -> Headers:
+        """What a message sent by this work carries with it."""
+        ...
+
+    def enter(self) -> Leave:
+        """Make this work the current one, in the context variables of whoever calls."""
+        ...
+
+    def ended(self, error: BaseException | None) -> None:
+        """Hear that it is over; ``error`` is what it failed with. Called once."""
+        ...
+
+
+@runtime_checkable
+class WorkObserver(Protocol):
+    """An `Observer` that also follows work; called on the transport's loop. Must not block."""
+
+    def begun(self, work: Work) -> Span | None:
+        """Hear of work that begins, in the context of whoever does or wants it.
+
+        Return what follows it to its end, or None where it is of no interest.
+        """
+        ...
+
+
+@contextmanager
+def following(span: Span) -> Iterator[Span]:
+    """Follow what is done in the ``with`` block, as one piece of work."""
+    try:
+        yield span
+    except BaseException as error:
+        span.ended(error)
+        raise
+    else:
+        span.ended(None)
+
+
+def outcome_of(error: BaseException | None) -> str:
+    """Return how work ended, in one of few words: for labels, never for people.
+
+    ``ok``, the code of bedplate's errors, ``cancelled``, or ``failed`` for errors of others. What
+    a code says on the wire does not count, so that no peer can invent words.
+    """
+    if error is None:
+        return "ok"
+    if isinstance(error, BedplateError):
+        return type(error).code
+    # asyncio's, and not named by its class: nothing here knows of loops.
+    return "cancelled" if type(error).__name__ == "CancelledError" else "failed"
+
+
+# --- those who hear -----------------------------------------------------------------------------
+
+
 class Observers:
     """The observers of one transport. True while there is anybody to tell."""
 
     __slots__ = ("_all", "_report")
 
     def __init__(
-        self, observers: Iterable[Observer], report: Callable[[Observer, Exception], None]
+        self, observers: Iterable[Observer], report: Callable[[object, Exception], None]
     ) -> None:
         self._all = tuple(observers)
         self._report = report
@@ -104,6 +233,10 @@ class Observers:
         """Tell all of an arrived message."""
         self._tell(lambda each: each.received(event))
 
+    def given_up(self, event: GivenUp) -> None:
+        """Tell all of a message that will not run."""
+        self._tell(lambda each: each.given_up(event))
+
     def opened(self, event: Opened) -> None:
         """Tell all of a link that came up."""
         self._tell(lambda each: each.opened(event))
@@ -119,3 +252,77 @@ class Observers:
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach us
                 self._all = tuple(other for other in self._all if other is not each)
                 self._report(each, error)
+
+
+class WorkObservers:
+    """Those observers of one transport that follow work, as if they were one."""
+
+    __slots__ = ("_all", "_report")
+
+    def __init__(
+        self, observers: Iterable[object], report: Callable[[object, Exception], None]
+    ) -> None:
+        self._all = tuple(each for each in observers if isinstance(each, WorkObserver))
+        self._report = report
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def begun(self, work: Work) -> Span:
+        """Tell all of work that begins; return what follows it for all of them."""
+        spans = []
+        for each in self._all:
+            span = self.guard(each, each.begun, work)
+            if span is not None:
+                spans.append((each, span))
+        return _Spans(self, spans)
+
+    def guard(
+        self, who: WorkObserver, ask: Callable[P, T], *args: P.args, **named: P.kwargs
+    ) -> T | None:
+        """Return what one observer answers; one that raises is asked nothing any more."""
+        if not any(each is who for each in self._all):
+            return None
+        try:
+            return ask(*args, **named)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach us
+            self._all = tuple(other for other in self._all if other is not who)
+            self._report(who, error)
+            return None
+
+
+class _Spans:
+    """One piece of work as all observers follow it."""
+
+    __slots__ = ("_all", "_observers")
+
+    def __init__(self, observers: WorkObservers, spans: list[tuple[WorkObserver, Span]]) -> None:
+        self._observers, self._all = observers, spans
+
+    @property
+    def headers(self) -> Headers:
+        found: dict[str, HeaderValue] = {}
+        for who, span in self._all:
+            found.update(self._observers.guard(who, _headers_of, span) or {})
+        return found
+
+    def enter(self) -> Leave:
+        left: list[tuple[WorkObserver, Leave]] = []
+        for who, span in self._all:
+            leave = self._observers.guard(who, span.enter)
+            if leave is not None:
+                left.append((who, leave))
+
+        def leave_all() -> None:
+            for who, leave in reversed(left):
+                self._observers.guard(who, leave)
+
+        return leave_all
+
+    def ended(self, error: BaseException | None) -> None:
+        for who, span in self._all:
+            self._observers.guard(who, span.ended, error)
+
+
+def _headers_of(span: Span) -> Headers:
+    return span.headers

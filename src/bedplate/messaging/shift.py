@@ -20,6 +20,7 @@ from bedplate.messaging.consumer import Consumer
 from bedplate.messaging.crew import Crew
 from bedplate.messaging.delivery import Delivery, Dropped, Receive
 from bedplate.messaging.intake import Ack, IntakePolicy, Verdict
+from bedplate.messaging.observe import Span
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Settle, Settlement, Source
 from bedplate.messaging.wheel import Timer
@@ -73,14 +74,22 @@ class Turn(Struct, Generic[W], eq=False):
     over: bool = False
     task: "asyncio.Task[None] | None" = None
     expiry: Timer | None = None
+    span: Span | None = None
+    trouble: BaseException | None = None
+    """What its owner says it failed with after all, when the job itself did not."""
 
 
 class Job(Struct, frozen=True):
-    """What a turn runs: a function, async or plain, in the context variables it is to see."""
+    """What a turn runs: a function, async or plain, in the context variables it is to see.
+
+    ``verb`` and ``name`` are for those who follow work; see `bedplate.messaging.observe.Work`.
+    """
 
     function: Callable[[], object]
     variables: Context
     is_async: bool
+    verb: str = ""
+    name: str = ""
 
 
 class Duties(Struct, Generic[W], frozen=True, kw_only=True):
@@ -295,6 +304,8 @@ class Shift(Generic[W]):
         turn.running = True
         if turn.expiry is not None:
             turn.expiry.cancel()
+        if self._transport.followers is not None:
+            turn.span = job.variables.run(_follow, turn.delivery, job)
         done = partial(self._ended, turn)
         turn.task = crew.run(job.function, done, job.variables, is_async=job.is_async)
 
@@ -332,6 +343,8 @@ class Shift(Generic[W]):
         try:
             self._duties.ended(turn, result, error)
         finally:
+            if turn.span is not None:
+                turn.span.ended(error or turn.trouble)
             self._leave(turn)
 
     def _leave(self, turn: Turn[W]) -> None:
@@ -350,3 +363,11 @@ def dismiss(delivery: Delivery, how: Settle = ACK) -> None:
     """Settle a delivery that gets no turn."""
     delivery.settle(how)
     delivery.release()
+
+
+def _follow(delivery: Delivery, job: Job) -> Span | None:
+    """Follow a job from here; called in its variables, which the handler is going to see."""
+    span = delivery.follow(job.verb, job.name)
+    if span is not None:
+        span.enter()
+    return span

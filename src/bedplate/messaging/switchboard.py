@@ -35,7 +35,14 @@ from bedplate.messaging.driver import Link
 from bedplate.messaging.inbox import PrivateDesk
 from bedplate.messaging.intake import limits
 from bedplate.messaging.line import Line, Route
-from bedplate.messaging.observe import Closed, Observer, Observers, Opened, Sent
+from bedplate.messaging.observe import (
+    Closed,
+    Observer,
+    Observers,
+    Opened,
+    Sent,
+    WorkObservers,
+)
 from bedplate.messaging.outbox import Held, Outbox
 from bedplate.messaging.types import (
     Address,
@@ -83,7 +90,10 @@ class Switchboard:
         self.what = what
         self.counts = Counts()
         self.notices: Counter[str] = Counter()
+        observers = tuple(observers)
         self.observers = Observers(observers, self._observer_failed)
+        self.followers = WorkObservers(observers, self._observer_failed) or None
+        self.scheme = route.url.driver
         self.outbox = Outbox(buffer, self._send)
         self.talk = Line("talk", route, self)
         self.listen: Line | None = None
@@ -368,7 +378,7 @@ class Switchboard:
                 await line.aclose()
         self.route.wheel.clear()
 
-    def _observer_failed(self, observer: Observer, error: Exception) -> None:
+    def _observer_failed(self, observer: object, error: Exception) -> None:
         self.notices["observer-dropped"] += 1
         _log.error(
             "The observer %s raised %s and is not asked again",

@@ -28,7 +28,7 @@ from bedplate.messaging.inflow import Demand
 from bedplate.messaging.intake import Ack, IntakePolicy
 from bedplate.messaging.line import LineStatistics, Route
 from bedplate.messaging.lookup import check_driver, find_driver, options_for
-from bedplate.messaging.observe import Observer
+from bedplate.messaging.observe import Observer, Span, Work, WorkObservers, following
 from bedplate.messaging.outbox import Held
 from bedplate.messaging.recovery import RecoveryPolicy
 from bedplate.messaging.subscription import Subscription
@@ -124,6 +124,7 @@ class Transport:
         "_options",
         "_policy",
         "_timeout",
+        "followers",
         "name",
         "url",
     )
@@ -145,6 +146,8 @@ class Transport:
         self._driver, self._options, self._clock = driver, options, clock
         self._observers, self._timeout, self._policy = observers, timeout, policy
         self._board: Switchboard | None = None
+        self.followers: WorkObservers | None = None
+        """Those of the observers that follow work; None where there are none."""
 
     @classmethod
     def connect(
@@ -223,7 +226,7 @@ class Transport:
             raise
         if driver.status.maturity is not Maturity.SUPPORTED:
             board.notices[f"driver-{driver.status.maturity.value}"] += 1
-        self._board = board
+        self._board, self.followers = board, board.followers
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -309,19 +312,50 @@ class Transport:
         timeout: float = 60.0,
         repeats: bool = False,
         want: Want = Want.ACCEPT,
+        span: Span | None = None,
     ) -> None:
         """Send a message and wait until the broker has taken responsibility for it.
 
         ``timeout`` (seconds) covers all of it: waiting for a link, for flow, sending and the
         confirmation. With ``repeats`` a message whose fate is unknown is sent again, with the same
         id, while there is time; receivers in whose window that falls drop the repeat. With another
-        ``want`` it returns once the message is handed to the link.
+        ``want`` it returns once the message is handed to the link. ``span`` is that of the work it
+        is sent for, where that is followed already; the message carries its headers.
 
         Raises `DeadlineExceeded` with the stage it was in, `NoSuchTarget` when it reached nobody,
         `PublishRefused`, `PublishUnknown`, `BufferFull`, `TooLarge`, `Unsupported`.
         """
         board = self._entered()
-        outbound = _outbound(address, message, want, message.id or board.new_id())
+        if not message.id:
+            message = replace(message, id=board.new_id())
+        if span is not None:
+            await self._publish(board, address, _carrying(message, span), timeout, repeats, want)
+        elif self.followers is None:
+            await self._publish(board, address, message, timeout, repeats, want)
+        else:
+            work = Work(
+                verb="publish",
+                address=address,
+                id=message.id,
+                correlation_id=message.correlation_id,
+                size=len(message.body),
+                headers=message.headers,
+                driver=self.url.driver,
+            )
+            with following(self.followers.begun(work)) as begun:
+                message = _carrying(message, begun)
+                await self._publish(board, address, message, timeout, repeats, want)
+
+    async def _publish(
+        self,
+        board: Switchboard,
+        address: Address,
+        message: Message,
+        timeout: float,
+        repeats: bool,  # noqa: FBT001 - internal twin of publish()
+        want: Want,
+    ) -> None:
+        outbound = _outbound(address, message, want)
         board.refuse_large(outbound)
         until = None if message.ttl is None else board.now() + message.ttl
         held = Held(outbound, until=until)
@@ -511,11 +545,15 @@ class Transport:
         return consumer
 
 
-def _outbound(address: Address, message: Message, want: Want, message_id: str) -> Outbound:
+def _carrying(message: Message, span: Span) -> Message:
+    return replace(message, headers={**message.headers, **span.headers})
+
+
+def _outbound(address: Address, message: Message, want: Want) -> Outbound:
     return Outbound(
         address,
         message.body,
-        message_id,
+        message.id,
         want,
         message.headers,
         message.content_type,

@@ -1,4 +1,4 @@
-from bedplate.messaging.observe import Closed, Observer, Observers, Opened, Received, Sent
+from bedplate.messaging.observe import Closed, GivenUp, Observer, Observers, Opened, Received, Sent
 from bedplate.messaging.types import Address
 
 ADDRESS = Address.topic("orders")
@@ -12,6 +12,9 @@ class Hearing:
         self.heard.append(event)
 
     def received(self, event: Received) -> None:
+        self.heard.append(event)
+
+    def given_up(self, event: GivenUp) -> None:
         self.heard.append(event)
 
     def opened(self, event: Opened) -> None:

@@ -36,7 +36,7 @@ from bedplate.messaging import (
 from bedplate.messaging.driver import CONTRACT, Link, LinkEvents, Maturity, Status
 from bedplate.messaging.drivers.memory import MemoryDriver, MemoryOptions, broker
 from bedplate.messaging.line import Route
-from bedplate.messaging.observe import Closed, Opened, Received, Sent
+from bedplate.messaging.observe import Closed, GivenUp, Opened, Received, Sent
 from bedplate.messaging.wheel import Wheel
 from bedplate.testing import FakeClock
 
@@ -256,6 +256,8 @@ async def test_observers_hear_links_and_messages() -> None:
 
         def opened(self, event: Opened) -> None:
             self.heard.append(("opened", event.line, event.epoch))
+
+        def given_up(self, event: GivenUp) -> None: ...
 
         def closed(self, event: Closed) -> None:
             self.heard.append(("closed", event.line, event.epoch))

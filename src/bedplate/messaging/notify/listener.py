@@ -214,7 +214,13 @@ class Listener:
             event.context,
             turn.delivery.attempts,
         )
-        return Job(partial(handle, notification), self._shift.variables(), _is_async(handle))
+        return Job(
+            partial(handle, notification),
+            self._shift.variables(),
+            _is_async(handle),
+            "notify",
+            event.event_type,
+        )
 
     def _missed(self, _: _Turn, verdict: Verdict) -> None:
         self._counts["expired" if verdict is Verdict.EXPIRED else "returned"] += 1

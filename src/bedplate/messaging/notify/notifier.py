@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from bedplate.clock import Deadline
 from bedplate.errors import DeadlineExceeded, NoSuchTarget
 from bedplate.messaging.notify.notification import address_of
+from bedplate.messaging.observe import Span, Work, following
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Address, Entity, Message, Topology
 from bedplate.messaging.wire import native
@@ -117,16 +118,44 @@ class Notifier:
         )
         message = replace(native.encode(event), ttl=options.ttl)
         deadline = Deadline(transport.clock.now(), options.timeout)
-        try:
+        if transport.followers is None:
             await self._tell(address, message, deadline, event_type)
-        except NoSuchTarget:
-            # The broker forgot the place: nobody listened there for long.
-            self._declared.discard(address)
-            await self._tell(address, message, deadline, event_type)
+            return event.id
+        work = Work(
+            verb="notify",
+            address=address,
+            name=event_type,
+            id=event.id,
+            size=len(message.body),
+            headers=message.headers,
+            driver=transport.url.driver,
+        )
+        with following(transport.followers.begun(work)) as span:
+            await self._tell(address, message, deadline, event_type, span)
         return event.id
 
     async def _tell(
-        self, address: Address, message: Message, deadline: Deadline, event_type: str
+        self,
+        address: Address,
+        message: Message,
+        deadline: Deadline,
+        event_type: str,
+        span: Span | None = None,
+    ) -> None:
+        """Publish; once more where the broker forgot the place, as nobody listened for long."""
+        try:
+            await self._tell_once(address, message, deadline, event_type, span)
+        except NoSuchTarget:
+            self._declared.discard(address)
+            await self._tell_once(address, message, deadline, event_type, span)
+
+    async def _tell_once(
+        self,
+        address: Address,
+        message: Message,
+        deadline: Deadline,
+        event_type: str,
+        span: Span | None,
     ) -> None:
         """Publish to a place that is sure to exist, or was when last seen."""
         transport = self._transport
@@ -142,7 +171,9 @@ class Notifier:
                 timeout=deadline.timeout,
                 stage="declaring",
             )
-        await transport.publish(address, message, timeout=left, repeats=self.options.repeats)
+        await transport.publish(
+            address, message, timeout=left, repeats=self.options.repeats, span=span
+        )
 
     async def audit(self, event_type: str, payload: object = None) -> str:
         """Send a notification of priority audit; see `notify`."""

@@ -7,9 +7,11 @@ results pass as JSON text.
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bedplate.clock import Deadline
 from bedplate.errors import (
@@ -24,6 +26,7 @@ from bedplate.errors import (
 from bedplate.messaging.calls import Action, Call, Calls, End, Ended, LookAt, Resend
 from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.inbox import Inbox
+from bedplate.messaging.observe import Span, Work, WorkObservers, following
 from bedplate.messaging.rpc.context import CURRENT
 from bedplate.messaging.rpc.crossing import Crossing
 from bedplate.messaging.rpc.endings import Asked, bounce_error, deadline_error, end_error
@@ -31,8 +34,10 @@ from bedplate.messaging.rpc.faults import Errors, error_of
 from bedplate.messaging.rpc.options import Options
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import (
+    NO_HEADERS,
     Address,
     Bounce,
+    Headers,
     Kind,
     Message,
     Outbound,
@@ -107,8 +112,55 @@ class Caller:
             malformed=self._malformed,
         )
 
-    async def call(self, options: Options, method: str, args: bytes, errors: Errors) -> bytes:
+    def call(
+        self, options: Options, method: str, args: bytes, errors: Errors
+    ) -> Coroutine[object, object, bytes]:
         """Make one call and return its result as JSON text."""
+        if self.transport.followers is None:
+            return self._call(options, method, args, errors)
+        return self._call_followed(self.transport.followers, options, method, args, errors)
+
+    async def _call_followed(
+        self,
+        followers: WorkObservers,
+        options: Options,
+        method: str,
+        args: bytes,
+        errors: Errors,
+    ) -> bytes:
+        # The first call of all has to wait for the inbox, which is what makes ids.
+        call_id = "" if self._inbox is None else f"{self._inbox.token}.{self._number + 1}"
+        work = self._work("call", options.address, options, method, args, call_id)
+        with following(followers.begun(work)) as span:
+            return await self._call(options, method, args, errors, span.headers)
+
+    def _work(
+        self,
+        verb: str,
+        address: Address,
+        options: Options,
+        method: str,
+        args: bytes,
+        call_id: str = "",
+    ) -> Work:
+        return Work(
+            verb=verb,
+            address=address,
+            name=f"{options.namespace}.{method}" if options.namespace else method,
+            id=call_id,
+            correlation_id=call_id,
+            size=len(args),
+            driver=self.transport.url.driver,
+        )
+
+    async def _call(
+        self,
+        options: Options,
+        method: str,
+        args: bytes,
+        errors: Errors,
+        headers: Headers = NO_HEADERS,
+    ) -> bytes:
         now = self.transport.clock.now()
         address = options.address
         deadline = self.deadline(options.timeout, method, address, now)
@@ -118,7 +170,7 @@ class Caller:
             inbox = await self._open(deadline, method, address)
         loop = asyncio.get_running_loop()
         self._number += 1
-        token = Asked(options, method, address, timeout, errors, loop.create_future())
+        token = Asked(options, method, address, timeout, errors, loop.create_future(), headers)
         call = self._calls.start(
             f"{inbox.token}.{self._number}",
             token,
@@ -146,14 +198,25 @@ class Caller:
 
     async def cast(self, options: Options, method: str, args: bytes, *, fanout: bool) -> None:
         """Send a request that nobody answers; return when the broker has it."""
-        clock = self.transport.clock
-        start = clock.now()
-        timeout = _within_budget(options.timeout, start)
         address = options.address
         if fanout:
             address = Address.fanout(options.topic, exchange=options.exchange)
+        followers = self.transport.followers
+        if followers is None:
+            await self._cast(options, address, method, args, None)
+            return
+        work = self._work("fanout" if fanout else "cast", address, options, method, args)
+        with following(followers.begun(work)) as span:
+            await self._cast(options, address, method, args, span)
+
+    async def _cast(
+        self, options: Options, address: Address, method: str, args: bytes, span: Span | None
+    ) -> None:
+        clock = self.transport.clock
+        start = clock.now()
+        timeout = _within_budget(options.timeout, start)
         message = native.encode(self._request("", options, method, args))
-        message = msgspec.structs.replace(message, ttl=options.ttl)
+        message = replace(message, ttl=options.ttl)
         pause = 0.05
         while True:
             left = timeout - (clock.now() - start)
@@ -161,10 +224,10 @@ class Caller:
                 raise deadline_error(method, address, timeout, "confirmation")
             try:
                 await self.transport.publish(
-                    address, message, timeout=left, repeats=options.repeats
+                    address, message, timeout=left, repeats=options.repeats, span=span
                 )
             except NoSuchTarget:
-                if fanout:
+                if address.kind is Kind.FANOUT:
                     return  # everybody got it: there is nobody
                 waited = clock.now() - start
                 if waited >= options.wait_for_target:
@@ -245,7 +308,10 @@ class Caller:
             ttl, timeout = options.ttl, left
         request = self._request(call.id, options, token.method, args, reply_to, timeout)
         message_id = f"{call.id}.{call.sends}" if call.sends else call.id
-        return _outbound(native.encode(request), token.address, message_id, Want.BOUNCE, ttl)
+        message = native.encode(request)
+        if token.headers:
+            message = replace(message, headers={**message.headers, **token.headers})
+        return _outbound(message, token.address, message_id, Want.BOUNCE, ttl)
 
     def _request(
         self,

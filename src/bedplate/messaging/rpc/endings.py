@@ -16,7 +16,7 @@ from bedplate.errors import (
 from bedplate.messaging.calls import End, Ended
 from bedplate.messaging.rpc.faults import Errors
 from bedplate.messaging.rpc.options import Options
-from bedplate.messaging.types import Address, Bounce
+from bedplate.messaging.types import NO_HEADERS, Address, Bounce, Headers
 
 __all__ = ["Asked", "bounce_error", "deadline_error", "end_error"]
 
@@ -25,6 +25,7 @@ class Asked(Struct):
     """What belongs to one open call besides its state.
 
     ``outcome`` gives the result's JSON text; None means: send it again. ``timeout`` is in seconds.
+    ``headers`` are further ones for the request.
     """
 
     options: Options
@@ -33,6 +34,7 @@ class Asked(Struct):
     timeout: float
     errors: Errors
     outcome: asyncio.Future[bytes | None]
+    headers: Headers = NO_HEADERS
 
     def fail(self, error: Exception) -> None:
         """Let the caller have an error, unless it gave up already."""

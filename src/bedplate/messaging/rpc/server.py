@@ -272,9 +272,12 @@ class Server:
         variables.run(CURRENT.set, context)
         first = (context,) if signature.takes_context else ()
         function = partial(asked.handler.function, *first, **arguments)
+        verb = "cast" if request.reply_to is None else "call"
+        name = f"{request.namespace}.{request.method}" if request.namespace else request.method
         if self._interceptors:
-            return Job(self._intercepted(context, function, signature), variables, is_async=True)
-        return Job(function, variables, signature.is_async)
+            proceed = self._intercepted(context, function, signature)
+            return Job(proceed, variables, is_async=True, verb=verb, name=name)
+        return Job(function, variables, signature.is_async, verb, name)
 
     def _intercepted(
         self, context: Context, function: Callable[[], object], signature: Signature
