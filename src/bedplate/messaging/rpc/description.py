@@ -197,12 +197,13 @@ def asyncapi(description: Description) -> Schema:
     schemas = "#/components/schemas/"
     messages: Schema = {}
     operations: Schema = {}
-    for key, interface, method in _keyed(description):
+    for name, interface, method in _keyed(description):
+        key = _plain(name, messages)
         headers = {"bedplate-method": method.name, "bedplate-version": interface.version}
         if interface.namespace:
             headers["bedplate-namespace"] = interface.namespace
         messages[key] = {
-            "name": key,
+            "name": name,
             "contentType": "application/json",
             "headers": {
                 "type": "object",
@@ -212,7 +213,7 @@ def asyncapi(description: Description) -> Schema:
             "payload": _moved(method.arguments, schemas),
         }
         messages[f"{key}.reply"] = {
-            "name": f"{key}.reply",
+            "name": f"{name}.reply",
             "contentType": "application/json",
             "payload": _moved(method.result, schemas),
         }
@@ -239,11 +240,11 @@ def asyncapi(description: Description) -> Schema:
         "channels": {
             "requests": {
                 "address": description.topic,
-                "messages": _referred(key for key in messages if not key.endswith(".reply")),
+                "messages": _referred(operations),
             },
             "replies": {
                 "address": None,
-                "messages": _referred(key for key in messages if key.endswith(".reply")),
+                "messages": _referred(f"{key}.reply" for key in operations),
             },
         },
         "operations": operations,
@@ -276,6 +277,16 @@ def _overall_doc(description: Description) -> str:
 
 def _said(doc: str) -> Schema:
     return {"description": doc} if doc else {}
+
+
+def _plain(name: str, taken: Schema) -> str:
+    """Spell a name in the characters that keys of AsyncAPI and references to them may have."""
+    key = "".join(
+        each if each.isascii() and (each.isalnum() or each in "._-") else "_" for each in name
+    )
+    while key in taken or f"{key}.reply" in taken:
+        key += "_"
+    return key
 
 
 def _referred(keys: Iterable[str]) -> Schema:
