@@ -12,7 +12,17 @@ from typing import Final, NamedTuple
 from bedplate.config.hints import narrow
 from bedplate.config.option import REQUIRED
 from bedplate.config.reading import Facts, decoded, parsed
-from bedplate.config.schema import DEFAULT, OSLO, OptionSpec, Schema, SectionSpec, Unresolved
+from bedplate.config.schema import (
+    DEFAULT,
+    OSLO,
+    OptionSpec,
+    Schema,
+    SectionSpec,
+    Unresolved,
+    fold,
+    split_key,
+)
+from bedplate.config.tree import Tree
 from bedplate.config.types import (
     Boolean,
     Choice,
@@ -36,9 +46,10 @@ from bedplate.config.types import (
 )
 from bedplate.errors import NotASchema
 
-__all__ = ["installed_option_set", "option_set", "read_option_set"]
+__all__ = ["installed_option_set", "option_set", "read_option_set", "with_plugged_in"]
 
 _MOST_OPTIONS: Final = 50_000
+_NOTHING: Final = Facts({}, "")
 
 _TYPES: Mapping[str, Type] = MappingProxyType(
     {
@@ -66,6 +77,8 @@ class _Overlay(NamedTuple):
     repeated: tuple[Mapping[str, str], ...]
     several: frozenset[str]
     any_case: frozenset[str]
+    unlisted: tuple[Facts, ...]
+    plugged_in: tuple[Facts, ...]
 
 
 def read_option_set(data: bytes | str, name: str) -> Schema:
@@ -93,7 +106,7 @@ def option_set(document: object, name: str) -> Schema:
         if total > _MOST_OPTIONS:  # counted before the work: aliases of YAML multiply cheaply
             raise NotASchema(name=name, why=f"it has more than {_MOST_OPTIONS} options")
         sections.append(_section(about.insist_on_name(group), about, overlay))
-    return Schema(_with_owners(sections, overlay), dialect=OSLO)
+    return Schema(_with_owners(_with_unlisted(sections, overlay), overlay), dialect=OSLO)
 
 
 def installed_option_set(namespaces: Sequence[str]) -> Schema:
@@ -106,6 +119,45 @@ def installed_option_set(namespaces: Sequence[str]) -> Schema:
     from bedplate.config.oslo_installed import generated
 
     return option_set(generated(namespaces), " ".join(namespaces))
+
+
+def with_plugged_in(schema: Schema, trees: Sequence[Tree]) -> Schema:
+    """Return a schema that also knows what plug-ins add to the sections that are written.
+
+    Such as the ``username`` of ``[keystone_authtoken]``, which keystoneauth reads when
+    ``auth_type`` says so: no option set lists it. A schema of another dialect stays as it is.
+    """
+    if schema.dialect != OSLO:
+        return schema
+    overlay = _overlay()
+    written = {fold(section) for tree in trees for section in tree.sections}
+    more: dict[str, SectionSpec] = {}
+    for row in overlay.plugged_in:
+        beside, option = frozenset(map(str, row.items("beside"))), row.text("elsewhere")
+        elsewhere = {
+            fold(section): str(raws[-1].value)
+            for tree in trees
+            for section, name, raws in tree
+            if name.lower() == option
+        }
+        for section in schema.sections.values():
+            if fold(section.name) not in written or not beside <= section.options.keys():
+                continue
+            name = elsewhere.get(fold(section.name)) or section.name
+            known = schema.sections.get(name) or _section(name, _NOTHING, overlay)
+            shared = {
+                each: section.options[each]._replace(section=name, was=())
+                for each in beside - {option}
+            }
+            known = known._replace(options=MappingProxyType({**shared, **known.options}))
+            more[name] = _with_more(known, row, overlay)
+    return Schema({**schema.sections, **more}.values(), dialect=OSLO) if more else schema
+
+
+def _with_more(section: SectionSpec, row: Facts, overlay: _Overlay) -> SectionSpec:
+    added = [_option(section.name, entry, overlay) for entry in row.listed("opts")]
+    options = {spec.name: spec for spec in added} | dict(section.options)
+    return section._replace(options=MappingProxyType(options))
 
 
 def _section(section: str, about: Facts, overlay: _Overlay) -> SectionSpec:
@@ -132,7 +184,8 @@ def _section(section: str, about: Facts, overlay: _Overlay) -> SectionSpec:
 
 
 def _owner_key(owner: str) -> str:
-    return owner.removeprefix(f"{DEFAULT}.").replace("-", "_")
+    section, dot, option = owner.removeprefix(f"{DEFAULT}.").rpartition(".")
+    return f"{section}{dot}{option.replace('-', '_')}"
 
 
 def _option_name(entry: object) -> str:
@@ -163,6 +216,7 @@ def _option(section: str, entry: Facts, overlay: _Overlay) -> OptionSpec:
         "" if sample is None else _as_text(sample),
         interpolate=True,
         owner=entry.text("namespace"),
+        flagless=True,  # which of them are flags of their programs, the generator does not say
     )
 
 
@@ -244,14 +298,24 @@ def _as_text(value: object) -> str:
     return str(value)
 
 
+def _with_unlisted(sections: Iterable[SectionSpec], overlay: _Overlay) -> list[SectionSpec]:
+    listed = {section.name: section for section in sections}
+    for row in overlay.unlisted:
+        if row.text("needs") in listed:
+            for name in map(str, row.items("sections")):
+                known = listed.get(name) or _section(name, _NOTHING, overlay)
+                listed[name] = _with_more(known, row, overlay)
+    return list(listed.values())
+
+
 def _with_owners(sections: Iterable[SectionSpec], overlay: _Overlay) -> Iterator[SectionSpec]:
     listed = {section.name: section for section in sections}
-    default = listed.get(DEFAULT)
     for row in overlay.repeated:
         section = listed.get(row["section"])
-        owner = default.options.get(row["each"]) if default else None
+        group, option = split_key(row["each"])
+        owned = group in listed and option in listed[group].options
         needed = row.get("needs", row["section"]) in listed
-        if section is not None and owner is not None and needed and not section.each:
+        if section is not None and owned and needed and not section.each:
             listed[section.name] = section._replace(each=row["each"], by=row.get("by", ""))
     yield from listed.values()
 
@@ -260,10 +324,14 @@ def _overlay() -> _Overlay:
     import pkgutil
     import tomllib
 
-    data = pkgutil.get_data("bedplate.config", "overlays/oslo.toml") or b""
+    name = "overlays/oslo.toml"
+    data = pkgutil.get_data("bedplate.config", name) or b""
     rows = tomllib.loads(data.decode())
+    facts = Facts(rows, name)
     return _Overlay(
         tuple(rows["repeated"]),
         frozenset(row["option"] for row in rows["several"]),
         frozenset(row["option"] for row in rows["any_case"]),
+        tuple(facts.listed("unlisted")),
+        tuple(facts.listed("plugged_in")),
     )
