@@ -155,7 +155,10 @@ def with_plugged_in(schema: Schema, trees: Sequence[Tree]) -> Schema:
 
 
 def _with_more(section: SectionSpec, row: Facts, overlay: _Overlay) -> SectionSpec:
-    added = [_option(section.name, entry, overlay) for entry in row.listed("opts")]
+    owner = row.text("owner")
+    added = [
+        _option(section.name, entry, overlay)._replace(owner=owner) for entry in row.listed("opts")
+    ]
     options = {spec.name: spec for spec in added} | dict(section.options)
     return section._replace(options=MappingProxyType(options))
 
