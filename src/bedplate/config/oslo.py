@@ -239,7 +239,8 @@ def _old_names(section: str, dest: str, entry: Facts) -> Iterator[tuple[str, str
 def _type(dest: str, entry: Facts, overlay: _Overlay) -> Type:
     kind = entry.text("type")
     type_ = _TYPES.get(kind) or Unchecked(kind or "unknown value")
-    choices = [_choice(each) for each in entry.items("choices")]
+    # None among them is what its program takes for nothing said: no text means it.
+    choices = [each for each in map(_choice, entry.items("choices")) if each[0] is not None]
     if choices:
         type_ = _chosen(choices, entry, any_case=dest in overlay.any_case)
     elif isinstance(type_, Integer | Float):

@@ -26,6 +26,7 @@ from bedplate.config.types import (
     List,
     Multi,
     OptionalType,
+    Refused,
     SecretType,
     String,
     Unchecked,
@@ -153,6 +154,16 @@ def test_limits_and_choices_are_kept() -> None:
     assert chosen == Choice({"a": "a", "b": "b"}, about={"a": "the first"})
     numbers = only(type="integer value", choices=[[256, None], [512, None]], min=1, default=256)
     assert numbers.type.parse("512") == 512
+
+
+def test_none_is_no_choice_that_can_be_written() -> None:
+    """A choice of None stands for an option left alone; the word is as wrong as any."""
+    kind = released("cinder").get("service_user", "tls_min_version")
+    assert kind is not None
+    assert kind.default is None
+    assert "'None'" not in kind.type.describe()
+    with pytest.raises(Refused):
+        kind.type.parse("None")
 
 
 def test_choices_are_blind_where_their_own_default_says_so() -> None:
