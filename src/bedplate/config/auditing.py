@@ -15,14 +15,14 @@ from bedplate.config.convert import Converted, convert
 from bedplate.config.interpolate import Name
 from bedplate.config.judge import (
     certain,
-    flags_of_secrets,
     nearest,
     unknown_options,
     unknown_sections,
+    without_flags,
 )
 from bedplate.config.merge import Merged
 from bedplate.config.option import Required, SectionType
-from bedplate.config.repeated import resolve, unnamed
+from bedplate.config.repeated import check_shapes, resolve, strays
 from bedplate.config.schema import OSLO, OptionSpec, Schema, Unresolved, Withheld, fold, split_key
 from bedplate.config.starting import begin
 from bedplate.config.tree import Origin, Tree
@@ -183,20 +183,28 @@ def audit_trees(
     ``late`` says that sections may come of which the schema knows nothing, so that those that
     resemble none it knows are warnings.
     """
+    if schema.dialect == OSLO:
+        from bedplate.config.oslo import with_plugged_in
+
+        schema = with_plugged_in(schema, trees)
+    check_shapes(schema)
     resolved = resolve(trees, schema)
     schema, merged = resolved.schema, resolved.merged
     converted = convert(merged, schema, prefix=prefix)
     severity = "warning" if lax else "error"
     findings = (
-        *(_leniently(each, lax=lax) for each in flags_of_secrets(resolved.remarks, schema, prefix)),
+        *(_leniently(each, lax=lax) for each in without_flags(resolved.remarks, schema, prefix)),
         *converted.findings,
-        *unknown_options(merged, schema, severity=severity),
+        *strays(unknown_options(merged, schema, severity=severity), resolved),
         *_allowing_for(
-            unnamed(unknown_sections(merged, schema, severity=severity), merged, resolved.shapes),
+            (
+                *strays(unknown_sections(merged, schema, severity=severity), resolved),
+                *resolved.astray,
+            ),
             late=late,
         ),
         *resolved.findings,
-        *_absent_sections(merged, schema, resolved.repeated),
+        *_absent_sections(merged, schema, resolved.named),
         *_needless(merged, schema, converted),
     )
     ordered = tuple(sorted(dict.fromkeys(certain(findings, merged)), key=_order))
@@ -253,19 +261,17 @@ def _leniently(finding: Finding, *, lax: bool) -> Finding:
 
 def _allowing_for(findings: Iterable[Finding], *, late: bool) -> Iterator[Finding]:
     for finding in findings:
-        if late and finding.code == "unknown-section" and not finding.suggestion:
+        if late and finding.severity == "error" and not finding.suggestion:
             message = f"{finding.message} It is right if a library declares it later."
             yield finding._replace(severity="warning", message=message)
         else:
             yield finding
 
 
-def _absent_sections(
-    merged: Merged, schema: Schema, repeated: Collection[str]
-) -> Iterator[Finding]:
+def _absent_sections(merged: Merged, schema: Schema, named: Collection[str]) -> Iterator[Finding]:
     """Report the sections of which something is required and nothing is written."""
     for section in schema.sections.values():
-        if section.optional or section.name in merged.sections or section.name in repeated:
+        if section.optional or section.name in merged.sections or section.name in named:
             continue
         required = [spec.name for spec in section.options.values() if spec.required]
         if required:

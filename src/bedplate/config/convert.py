@@ -18,7 +18,7 @@ from bedplate.config.tree import Origin, Raw
 from bedplate.config.types import Refused, SecretType, UrlType, read
 from bedplate.errors import Finding, InvalidConfig
 
-__all__ = ["Converted", "by_hand", "convert"]
+__all__ = ["Converted", "Known", "by_hand", "convert", "refusal", "value_of"]
 
 _OWN_SOURCES = frozenset(
     {"command line", "environment", "file", "override", "application default", "default"}
@@ -38,6 +38,17 @@ class Converted(NamedTuple):
     values: Mapping[str, Mapping[str, object]]
     findings: tuple[Finding, ...]
     tainted: frozenset[Name] = frozenset()
+
+
+class Known(NamedTuple):
+    """The value of one option, and who set it: None where it is the default.
+
+    ``tainted`` says that a secret is put into it.
+    """
+
+    value: object
+    origin: Origin | None
+    tainted: bool
 
 
 def convert(
@@ -74,11 +85,26 @@ def convert(
                     converted[option.name] = option.default
                     continue
                 raw = read_all[min(refused.item or 1, len(read_all)) - 1]
-                findings.append(_refused(reading.hushed(option), raw, refused))
+                findings.append(refusal(reading.hushed(option), raw, refused))
             findings += _remarks(reading.hushed(option), raws)
         if converted or not section.optional:
             values[section.name] = converted
     return Converted(values, (*findings, *reading.findings), frozenset(reading.tainted))
+
+
+def value_of(spec: OptionSpec, merged: Merged, schema: Schema) -> Known | None:
+    """Return the value of one option; None where there is none, or none that `convert` accepts."""
+    raws = merged.get(spec.section, spec.name)
+    if spec.optional and not merged.has(spec.section):
+        return None
+    reading = _Reading(merged, schema)
+    try:
+        value = reading.value(spec, reading.counting(spec, raws)) if raws else reading.default(spec)
+    except Refused:
+        return None
+    if isinstance(value, Required | Unresolved | Withheld):
+        return None
+    return Known(value, raws[0].origin if raws else None, bool(reading.tainted))
 
 
 def _is_shown_default(spec: OptionSpec, raws: tuple[Raw, ...]) -> bool:
@@ -240,13 +266,14 @@ def by_hand(cls: SectionType, values: Mapping[str, object]) -> dict[str, object]
             made[name] = option.type.accept(values[name]) if name in values else option.default
         except Refused as refused:
             raw = Raw(values[name], Origin("override", f"{cls.__name__}({name}=…)"))
-            findings.append(_refused(option, raw, refused))
+            findings.append(refusal(option, raw, refused))
     if findings:
         raise InvalidConfig(findings=tuple(findings))
     return made
 
 
-def _refused(spec: OptionSpec, raw: Raw, refused: Refused) -> Finding:
+def refusal(spec: OptionSpec, raw: Raw, refused: Refused) -> Finding:
+    """Make a finding of a value that does not fit its option."""
     must = f"must be {refused.expected}"
     suggestion = None
     if refused.code == "no-value":

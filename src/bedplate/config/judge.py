@@ -11,7 +11,7 @@ from bedplate.config.schema import DEFAULT, Schema, key_of
 from bedplate.config.tree import Origin, Raw
 from bedplate.errors import Finding
 
-__all__ = ["certain", "flags_of_secrets", "nearest", "unknown_options", "unknown_sections"]
+__all__ = ["certain", "nearest", "unknown_options", "unknown_sections", "without_flags"]
 
 _MOST_UNKNOWN = 300
 _JUDGED = frozenset(
@@ -132,19 +132,19 @@ def unknown_sections(
     return tuple(findings)
 
 
-def flags_of_secrets(
-    findings: Iterable[Finding], schema: Schema, prefix: str
-) -> tuple[Finding, ...]:
-    """Tell who gave a secret as a flag, of which there is none, how to give it instead."""
-    secrets = {f"--{spec.key.replace('_', '-')}": spec for spec in schema if spec.secret}
+def without_flags(findings: Iterable[Finding], schema: Schema, prefix: str) -> tuple[Finding, ...]:
+    """Tell who gave as a flag what has none, a secret for one, how to give it instead."""
+    flagless = {f"--{spec.key.replace('_', '-')}": spec for spec in schema if spec.flag is None}
     told = []
     for finding in findings:
-        spec = secrets.get(finding.place)
+        spec = flagless.get(finding.place)
         if spec is None or finding.code != "unknown-option":
             told.append(finding)
             continue
+        why = "flags are read before it is known which sections there are"
+        why = "a list of processes would show the secret" if spec.secret else why
         message = (
-            f"has no flag, because a list of processes would show the secret: set the environment "
+            f"has no flag, because {why}: set the environment "
             f"variable {spec.variable(prefix)}, or write it in a configuration file."
         )
         told.append(

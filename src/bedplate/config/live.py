@@ -15,7 +15,8 @@ from bedplate.config import render
 from bedplate.config.judge import nearest
 from bedplate.config.merge import Pins
 from bedplate.config.option import Section, SectionType, construct
-from bedplate.config.schema import Schema, SectionSpec, describe, split_key
+from bedplate.config.repeated import Shapes, check_shapes
+from bedplate.config.schema import Schema, describe, split_key
 from bedplate.config.settle import Change, Rules, Settled, changes, hold, settle, settle_late
 from bedplate.config.starting import Layers, begin
 from bedplate.config.tree import Tree
@@ -70,32 +71,41 @@ class _Sections(dict[_Key, Section]):
 
 
 class _Known:
-    """What all generations of a configuration share: the schema as far as it is known by now."""
+    """What all generations of a configuration share: the schema as far as it is known by now.
 
-    __slots__ = ("lock", "program", "reloader", "reloading", "rules", "schema", "variants")
+    ``shapes`` holds the classes of sections that an option names, by the names of their shapes.
+    """
+
+    __slots__ = ("lock", "program", "reloader", "reloading", "rules", "schema", "shapes")
 
     def __init__(
-        self, schema: Schema, program: str, rules: Rules, variants: tuple[type[Section], ...]
+        self, schema: Schema, program: str, rules: Rules, classes: Iterable[type[Section]]
     ) -> None:
-        self.variants = variants  # the classes of repeated sections
         self.schema, self.program, self.rules = schema, program, rules
+        self.shapes = {each.section_name: each for each in classes if each.section_each}
         self.lock, self.reloading = threading.RLock(), threading.Lock()
         self.reloader = 0  # the thread that reloads
 
     def adding(self, cls: type[Section], name: str | None) -> Schema:
-        """Make a section known, and return the schema that has it."""
-        if not self.schema.has(describe(cls, name)):
-            self.schema = self.schema.adding(cls, name)
-        if name is None and cls.section_each and cls not in self.variants:
-            self.variants = (*self.variants, cls)
+        """Make a section known, and return the schema that has it. Raises `SchemaError`."""
+        if not self.schema.has(cls, name):
+            schema = self.schema.adding(cls, name)
+            check_shapes(schema)
+            self.schema = schema
+        if cls.section_each:
+            self.shapes.setdefault(cls.section_name, cls)
         return self.schema
 
-    def variant(self, cls: type[Section], driver: str) -> type[Section]:
-        """Return the class of a section that a class shapes, by the driver it has."""
-        for each in self.variants:
-            if each.section_when == driver and each.section_family is cls.section_family:
-                return each
-        return cls
+    def kind(self, cls: type[Section], shapes: Shapes) -> type[Section] | None:
+        """Return the class of a section with these shapes, asked for with ``cls``.
+
+        That is ``cls`` itself, or a class below it, and None for a section of another kind.
+        """
+        own = shapes[-1].name
+        kind = cls if cls.section_name == own else self.shapes.get(own)
+        if kind is not None and issubclass(kind, cls):
+            return kind
+        return cls if cls.section_name == shapes[0].name else None
 
 
 class Snapshot:
@@ -105,14 +115,14 @@ class Snapshot:
     is reloaded meanwhile. ``generation`` counts from 1. Safe from any thread.
     """
 
-    __slots__ = ("_eaches", "_held", "_known", "_pins", "_settled", "_trees", "generation")
+    __slots__ = ("_held", "_known", "_pins", "_repeated", "_settled", "_trees", "generation")
 
     def __init__(
         self, known: _Known, trees: tuple[Tree, ...], settled: Settled, generation: int, pins: Pins
     ) -> None:
         self._known, self._trees, self._settled, self._pins = known, trees, settled, pins
         self._held = _Sections(self)
-        self._eaches: dict[type[Section], Mapping[str, Section]] = {}
+        self._repeated: dict[type[Section], Mapping[str, Section]] = {}
         self.generation = generation
 
     def __enter__(self) -> Self:
@@ -142,25 +152,22 @@ class Snapshot:
 
     def each(self, cls: type[S]) -> Mapping[str, S]:
         """Return the sections that an option names, by name; see `Config.each`."""
+        made = self._repeated.get(cls)
+        if made is None:
+            made = self._make_each(cls)
+        return made  # type: ignore[return-value]  # instances stand under their class
+
+    def _make_each(self, cls: type[Section]) -> Mapping[str, Section]:
         if not getattr(cls, "section_each", ""):
             raise TypeError(f"{cls!r} has no each=, which says what names sections of this kind")
-        known, made = self._known, self._eaches.get(cls)
-        if made is not None:
-            return made  # type: ignore[return-value]  # stands under its class
-        with known.lock:
-            self._know(cls, None)
-            settled, found = self._settled, dict[str, S]()
-            for name, shape in settled.repeated.items():
-                if shape.name != cls.section_name or name not in settled.values:
-                    continue
-                driver = settled.values[name].get(cls.section_by, "")
-                kind = known.variant(cls, str(driver))
-                if issubclass(kind, cls) and kind.section_when in ("", driver):
-                    if (kind, name) not in self._held:
-                        self._held[kind, name] = construct(kind, settled.values[name])
-                    found[name] = self._held[kind, name]  # type: ignore[assignment]  # see named
-            self._eaches[cls] = result = MappingProxyType(found)
-        return result
+        with self._known.lock:
+            self._take_in(cls, None)
+            settled, made = self._settled, dict[str, Section]()
+            for name in settled.named:
+                kind = self._known.kind(cls, settled.resolved.named[name])
+                if kind is not None:
+                    made[name] = construct(kind, settled.values[name])
+            return self._repeated.setdefault(cls, MappingProxyType(made))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -174,8 +181,8 @@ class Snapshot:
 
     @property
     def schema(self) -> Schema:
-        """The description of all sections known by now."""
-        return self._settled.schema
+        """The description of all sections known by now; see `Config.schema`."""
+        return self._settled.resolved.given
 
     def rows(self) -> tuple[render.Row, ...]:
         """Return every effective value with its origin, secrets masked."""
@@ -201,27 +208,26 @@ class Snapshot:
         cls, name = key if isinstance(key, tuple) else (key, None)
         if not isinstance(cls, SectionType):
             raise TypeError(f"ask with the class of a section, config[Api], not with {key!r}")
-        if name is None and cls.section_each:
-            raise TypeError(f"[{cls.section_name}] is repeated: ask with config.each")
+        if cls.section_each:
+            raise TypeError(f"an option names sections of {cls!r}: ask with config.each(…)")
+        spec = describe(cls, name)
         with self._known.lock:
-            spec = self._know(cls, name)
+            self._take_in(cls, name)
             settled = self._settled
             if cls.section_optional and not settled.merged.has(spec.name):
                 raise SectionAbsent(section=spec.name)
             made = self._held[key] = construct(cls, settled.values[spec.name])
         return made
 
-    def _know(self, cls: type[Section], name: str | None) -> SectionSpec:
-        """Take a section in, if it is not yet known in this generation."""
-        spec, settled = describe(cls, name), self._settled
-        shapes = Schema(settled.shapes) if spec.each else settled.schema
+    def _take_in(self, cls: type[Section], name: str | None) -> None:
+        """Take a section in that is not yet known in this generation. Call with the lock."""
         schema = self._known.adding(cls, name)
-        if not shapes.has(spec):
+        if not self._settled.resolved.given.has(cls, name):
+            section = describe(cls, name).name
             self._settled = settle_late(
-                settled, self._trees, schema, self._known.rules, self._pins, spec.name
+                self._settled, self._trees, schema, self._known.rules, self._pins, section
             )
-            self._eaches.clear()
-        return spec
+            self._repeated.clear()  # a section may be of another class now
 
     def _seal(self) -> None:
         with self._known.lock:
@@ -235,8 +241,6 @@ class Snapshot:
         settled = settle(trees, known.schema, known.rules, pins=pins).noting(refused)
         made = Snapshot(known, trees, settled, self.generation + 1, pins)
         for key in self._held:
-            if isinstance(key, tuple) and key[1] in self._settled.repeated:
-                continue  # it may be gone, or of another class
             try:
                 made._resolve(key)
             except SectionAbsent:  # pragma: no cover - a present section is pinned
@@ -298,6 +302,7 @@ class Config:
         """
         classes = tuple(sections)
         schema = Schema.of(classes)
+        check_shapes(schema)
         start = begin(
             schema,
             program=program,
@@ -319,8 +324,7 @@ class Config:
             from bedplate.config.report import tell
 
             raise SystemExit(tell(audit_trees(layers.read(), schema, prefix, late=True), program))
-        variants = tuple(each for each in classes if each.section_each)
-        known = _Known(schema, program, Rules(prefix, unknown, sealed=False), variants)
+        known = _Known(schema, program, Rules(prefix, unknown, sealed=False), classes)
         trees = layers.read()
         settled = settle(trees, schema, known.rules)
         snapshot = Snapshot(known, trees, settled, 1, {})
@@ -349,7 +353,7 @@ class Config:
 
         Each is an instance of the variant that its driver picks, else of ``cls``; asked with a
         variant it returns those alone. An optional section that is not written is left out. The
-        mapping is that of the present generation.
+        mapping cannot be changed, and is that of the present generation.
 
         Raises TypeError for a class without ``each=``, and as ``config[cls]`` does.
         """
@@ -392,7 +396,10 @@ class Config:
 
     @property
     def schema(self) -> Schema:
-        """The description of all sections known by now."""
+        """The description of all sections known by now; those that an option names by their shape.
+
+        `sections` has their names instead.
+        """
         return self._held.snapshot.schema
 
     @property
@@ -432,8 +439,8 @@ class Config:
             new.generation,
             changes(before, after),
             new.findings,
-            tuple(name for name in after.repeated if name not in before.repeated),
-            tuple(name for name in before.repeated if name not in after.repeated),
+            tuple(name for name in after.named if name not in before.named),
+            tuple(name for name in before.named if name not in after.named),
         )
 
     def _reload(self) -> tuple[Snapshot, Snapshot]:

@@ -188,7 +188,7 @@ class SectionType(type):
     section_each: str
     section_by: str
     section_when: str
-    section_family: "SectionType"
+    section_family: "SectionType"  # of a variant, the class it varies; of any other, itself
 
     def __new__(
         mcs,
@@ -231,13 +231,14 @@ class SectionType(type):
 
     def _vary(cls, bases: tuple[type, ...]) -> None:
         """Take from the parent what is the same for all variants of a repeated section."""
-        family = next((each for each in bases if getattr(each, "section_by", "")), None)
-        if not isinstance(family, SectionType):
+        parent = next((each for each in bases if getattr(each, "section_by", "")), None)
+        if not isinstance(parent, SectionType):
             why = "when= needs a parent with each= and by=, which say what it is compared with"
             raise SchemaError(where=cls.__qualname__, why=why)
-        cls.section_name, cls.section_optional = family.section_name, family.section_optional
+        family = cls.section_family = parent.section_family
+        cls.section_name = f"{family.section_name}.{cls.section_name}"
+        cls.section_optional = family.section_optional
         cls.section_each, cls.section_by = family.section_each, family.section_by
-        cls.section_family = family.section_family
 
     def __repr__(cls) -> str:
         return f"<section [{cls.section_name}] {cls.__qualname__}>"
@@ -252,7 +253,9 @@ class Section(metaclass=SectionType):
 
     ``class Backend(Section, each="DEFAULT.enabled_backends")`` is the shape of all sections that
     this list names; ask with ``config.each(Backend)``. With ``by="driver"`` its option ``driver``
-    picks among the variants that are loaded: ``class Lvm(Backend, when="lvm")``.
+    picks among the variants that are loaded, ``class Lvm(Backend, when="lvm")``, each with further
+    options of its own. A driver without a variant is an error, unless the option's own type lists
+    it: then there are no further options.
 
     An instance is a frozen value of one generation of the configuration: an attribute read is a
     plain slot, and a reload makes new instances. Made by hand (in tests, ``Api(workers=2)``) it

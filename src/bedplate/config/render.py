@@ -204,11 +204,13 @@ def _help_lines(schema: Schema, program: str, prefix: str) -> Iterator[str]:
 
 
 def _help_section(section: SectionSpec, prefix: str) -> Iterator[str]:
-    optional = " (optional)" if section.optional else ""
-    each = f" (each section that {section.each} names)" if section.each else ""
-    yield f"[{section.name}]{each or optional}{f'  {section.doc}' if section.doc else ''}"
+    which = " (optional)" if section.optional else ""
+    if section.each:
+        driver = f" and whose {section.driver_option} is {section.by}" if section.by else ""
+        which = f" (each section that {section.each} names{driver})"
+    yield f"[{section.name}]{which}{f'  {section.doc}' if section.doc else ''}"
     for spec in sorted(section.options.values(), key=lambda each: each.advanced):
-        if spec.flagless:
+        if section.each:
             yield f"  {spec.name}"
         elif spec.flag is None:
             yield f"  {spec.name}  (no flag: a list of processes would show it)"

@@ -1,140 +1,220 @@
 """Sections that an option names: ``enabled_backends = fast, slow`` and [fast], [slow].
 
-They have the shape of one section that the schema describes, of which an option of theirs may pick
-a variant. Options of fixed sections are read first, then names, then drivers. Pure: trees and a
-schema in; a schema that knows the names, and what was merged under it, out.
+They have the shape of a section that the schema describes, and one of their options, the driver,
+may pick a further one beside it. Options of sections that stand for themselves are read first, then
+names, then drivers. Pure: trees and a schema in; a schema that knows the names, and what was merged
+under it, out.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from bedplate.config.convert import convert
-from bedplate.config.judge import nearest
+from bedplate.config.convert import Known, refusal, value_of
 from bedplate.config.merge import Merged, Pins, merge, pin
-from bedplate.config.notes import about, note
+from bedplate.config.notes import about, label
+from bedplate.config.oslo_repeated import named_in_oslo
 from bedplate.config.schema import (
+    DEFAULT,
     NATIVE,
     OptionSpec,
     Schema,
     SectionSpec,
     fold,
+    is_section_name,
     split_key,
 )
-from bedplate.config.tree import Origin, Tree
-from bedplate.config.types import Dict, List, Multi, OptionalType
+from bedplate.config.tree import Origin, Raw, Tree
+from bedplate.config.types import (
+    Choice,
+    List,
+    Multi,
+    OptionalType,
+    Refused,
+    SecretType,
+    Unchecked,
+)
+from bedplate.config.types.contract import quote
 from bedplate.errors import Finding, SchemaError
 
-__all__ = ["Resolved", "resolve", "unnamed"]
+__all__ = ["Resolved", "Shapes", "check_shapes", "resolve", "strays"]
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.\-]*[A-Za-z0-9])?")
-_NOT_SET = Origin("default", "declared default")
+Shapes = tuple[SectionSpec, ...]
+"""What the options of a section are taken from: the shape of all, then that of its driver."""
+
+_DECLARED: Final = Origin("default", "declared default")
 
 
 class Resolved(NamedTuple):
     """A schema with the sections that were named, and what is merged under its names.
 
-    ``repeated`` has the shape of each section that was named, in the order of the names. ``shapes``
-    are all there are. ``remarks`` are those of merging, ``findings`` those about names and drivers.
+    ``given`` is the schema that knows shapes in their place. ``named`` holds the shapes of each
+    section that is named, in the order of the names. ``remarks`` are those of merging, ``findings``
+    those about names; ``astray`` those about drivers that nobody has, or only somebody later.
     """
 
+    given: Schema
     schema: Schema
     merged: Merged
     remarks: tuple[Finding, ...]
-    repeated: Mapping[str, SectionSpec]
-    shapes: tuple[SectionSpec, ...]
-    findings: tuple[Finding, ...]
+    named: Mapping[str, Shapes] = MappingProxyType({})
+    findings: tuple[Finding, ...] = ()
+    astray: tuple[Finding, ...] = ()
 
 
-def resolve(trees: Iterable[Tree], schema: Schema, pins: Pins | None = None) -> Resolved:
-    """Merge, find out which sections are named, and merge again under their names.
-
-    Raises `SchemaError` for a shape whose owner is no list of a fixed section.
-    """
+def resolve(trees: Iterable[Tree], given: Schema, pins: Pins | None = None) -> Resolved:
+    """Merge, find out which sections are named, and merge again under their names."""
     trees, pins = tuple(trees), pins or {}
-    shapes = tuple(each for each in schema.sections.values() if each.each)
-    native = schema.dialect == NATIVE
-    # What a class describes is a shape and nothing else; in option sets of oslo.config it is a
-    # section besides.
-    fixed = [each for each in schema.sections.values() if not (native and each.each)]
-    if shapes and native:
-        schema = Schema(fixed)
-    merged, remarks = merge(trees, schema)
-    merged = pin(merged, pins)
-    repeated: dict[str, SectionSpec] = {}
-    findings = [] if not shapes else list(_naming(shapes, schema, merged, repeated))
-    if not repeated:
-        return Resolved(schema, merged, remarks, repeated, shapes, tuple(findings))
-    made = {name: _shaped(shape, name, schema) for name, shape in repeated.items()}
-    if native and any(shape.drivers for shape in repeated.values()):
-        merged = pin(merge(trees, Schema((*fixed, *made.values())))[0], pins)
-        findings += _pick(made, repeated, fixed, merged)
-    schema = Schema((*fixed, *made.values()), dialect=schema.dialect)
-    merged, remarks = merge(trees, schema)
-    merged = pin(merged, pins)
-    for name, shape in repeated.items():
-        if name not in merged.sections and not merged.has(name):
-            owner = "[{}] {}".format(*split_key(shape.each))
-            message = f"There is no section [{name}], which {owner} names."
-            findings.append(Finding("warning", "missing-section", message, section=name))
-    return Resolved(schema, merged, remarks, repeated, shapes, tuple(findings))
+    if not any(section.each for section in given.sections.values()):
+        return Resolved(given, given, *_merged(trees, given, pins))
+    # What a class describes is a shape and nothing else; what oslo.config knows is a section too.
+    native = given.dialect == NATIVE
+    standing = [each for each in given.sections.values() if not (native and each.each)]
+    schema = Schema(standing, dialect=given.dialect)
+    merged, remarks = _merged(trees, schema, pins)
+    if native:
+        named, findings = _named(_families(given), schema, merged)
+    else:
+        shapes, findings = named_in_oslo(schema, merged)
+        named = {name: (shape,) for name, shape in shapes.items()}
+    astray: tuple[Finding, ...] = ()
+    if native and any(shape.driver_option for (shape,) in named.values()):
+        with_drivers = Schema((*standing, *_made(named, schema)))
+        seen, _ = _merged(trees, with_drivers, pins)
+        named, astray = _driven(named, _families(given), with_drivers, seen)
+    if named:
+        schema = Schema((*standing, *_made(named, schema)), dialect=given.dialect)
+        merged, remarks = _merged(trees, schema, pins)
+    findings = (*findings, *_absent(named, merged))
+    return Resolved(given, schema, merged, remarks, named, findings, astray)
 
 
-def unnamed(
-    findings: Iterable[Finding], merged: Merged, shapes: Iterable[SectionSpec]
-) -> Iterator[Finding]:
-    """Put a warning in the place of the error about a section that only nobody named.
+def check_shapes(schema: Schema) -> None:
+    """Make sure that the shapes of our own sections can be what they say.
 
-    That is one whose options all belong to one shape: what is switched off is often kept.
+    Raises `SchemaError` for a shape whose owner is no list of names, for two of one driver, and for
+    one that contradicts what it stands beside.
     """
-    shapes = tuple(shapes)
+    families = _families(schema) if schema.dialect == NATIVE else {}
+    for key, shapes in families.items():
+        base = shapes[0]
+        _check_owner(base, schema.get(*split_key(key)), schema)
+        drivers = dict[str, str]()
+        for shape in shapes:
+            other = drivers.setdefault(shape.by, shape.name)
+            if other != shape.name:
+                whose = f"when={shape.by!r}" if shape.by else f"each={key!r}"
+                raise SchemaError(
+                    where=f"[{shape.name}]", why=f"{whose} is what [{other}] says already"
+                )
+            if shape.driver_option != base.driver_option:
+                why = f"[{base.name}] says otherwise by which option a driver is picked"
+                raise SchemaError(where=f"[{shape.name}]", why=why)
+            Schema([_shaped(shape.name, (base, shape), schema)])
+
+
+def strays(findings: Iterable[Finding], resolved: Resolved) -> Iterator[Finding]:
+    """Say what is better said of names nobody declares where sections are named.
+
+    A section whose options all belong to one shape is only switched off, and that is a warning; an
+    option of another driver is told so.
+    """
+    families = _families(resolved.given) if resolved.given.dialect == NATIVE else {}
     for finding in findings:
-        section = finding.section or ""
-        written = merged.values.get(section, {}).keys()
-        fitting = [each for each in shapes if written and written <= each.options.keys()]
-        if finding.code != "unknown-section" or finding.suggestion or not fitting:
-            yield finding
-            continue
-        owner = "[{}] {}".format(*split_key(fitting[0].each))
-        message = f"Nothing uses the section [{section}]: {owner} does not name it."
-        yield finding._replace(severity="warning", code="unnamed-section", message=message)
+        section, option = finding.section or "", finding.option
+        if finding.code == "unknown-section" and not _means_another(finding, resolved):
+            owner = _fitting(resolved.merged.values.get(section, {}).keys(), families)
+            if owner:
+                message = f"Nothing uses the section [{section}]: {_label(owner)} does not name it."
+                yield finding._replace(
+                    severity="warning", code="unnamed-section", message=message, suggestion=None
+                )
+                continue
+        if finding.code == "unknown-option" and option and section in resolved.named:
+            base = resolved.named[section][0]
+            others = [each.by for each in families.get(base.each, ()) if option in each.options]
+            if others:
+                which = " or ".join(map(repr, others))
+                message = (
+                    f"[{section}] has no option {option!r}: it counts only where "
+                    f"{base.driver_option} is {which}."
+                )
+                yield finding._replace(message=message, suggestion=None)
+                continue
+        yield finding
 
 
-def _naming(
-    shapes: Iterable[SectionSpec],
-    schema: Schema,
-    merged: Merged,
-    repeated: dict[str, SectionSpec],
-) -> Iterator[Finding]:
-    """Fill in the names, and report those that cannot be."""
+def _merged(
+    trees: Iterable[Tree], schema: Schema, pins: Pins
+) -> tuple[Merged, tuple[Finding, ...]]:
+    merged, remarks = merge(trees, schema)
+    return pin(merged, pins), remarks
+
+
+def _families(schema: Schema) -> dict[str, Shapes]:
+    """Return the shapes by the option that names them; the one of all comes first."""
+    families: dict[str, Shapes] = {}
+    for shape in sorted(schema.sections.values(), key=lambda each: bool(each.by)):
+        if shape.each:
+            families[shape.each] = (*families.get(shape.each, ()), shape)
+    return families
+
+
+def _check_owner(shape: SectionSpec, owner: OptionSpec | None, schema: Schema) -> None:
+    where = f"[{shape.name}]"
+    if owner is None or schema.sections[owner.section].each:
+        why = f"each={shape.each!r} is no option that is known; load its section as well"
+        raise SchemaError(where=where, why=why)
+    if owner.secret or not isinstance(_innermost(owner), List | Multi):
+        why = f"each={shape.each!r} is {owner.type.describe()}, and must be a list that may be seen"
+        raise SchemaError(where=where, why=why)
+
+
+def _innermost(spec: OptionSpec) -> object:
+    type_ = spec.type
+    while isinstance(type_, OptionalType):
+        type_ = type_.inner
+    return type_
+
+
+def _named(
+    families: Mapping[str, Shapes], schema: Schema, merged: Merged
+) -> tuple[dict[str, Shapes], tuple[Finding, ...]]:
+    """Return the sections that are named, each with the shape of all, and what no name can be."""
+    named: dict[str, Shapes] = {}
+    findings: list[Finding] = []
     taken = {fold(name): name for name in (*schema.old_sections, *schema.sections)}
-    for shape in shapes:
-        owner = _owner(shape, schema)
-        if owner is None:
+    for key, (base, *_) in families.items():
+        owner = schema.get(*split_key(key))
+        known = value_of(owner, merged, schema) if owner else None
+        if owner is None or known is None:
             continue
-        raws = merged.get(owner.section, owner.name)
-        origin = raws[0].origin if raws else _NOT_SET
-        for name in _names(shape, owner, merged, schema):
-            if repeated.get(name) is shape:
-                continue
-            if schema.dialect != NATIVE:
-                if name not in schema.sections:
-                    repeated.setdefault(name, shape)
-                continue
+        if known.tainted:
+            message = "has a secret put into it, and the name of a section can be none."
+            findings.append(about(owner, known.origin, "error", "section-name", message))
+            continue
+        for name in dict.fromkeys(_texts(owner, known.value)):
             why = _wrong(name, taken)
             if why:
-                yield about(owner, origin, "error", "section-name", f"names {name!r}, {why}")
+                message = f"names {quote(name)}, {why}"
+                findings.append(about(owner, known.origin, "error", "section-name", message))
                 continue
             taken[fold(name)] = name
-            repeated[name] = shape
+            named[name] = (base,)
+    return named, tuple(findings)
+
+
+def _texts(owner: OptionSpec, value: object) -> Iterator[str]:
+    type_ = _innermost(owner)
+    if isinstance(type_, List | Multi) and isinstance(value, Sequence):
+        yield from map(type_.item.show, value)
 
 
 def _wrong(name: str, taken: Mapping[str, str]) -> str:
     """Say why a section cannot be called so; empty if it can."""
-    if not _NAME.fullmatch(name) or "__" in fold(name):
+    if not is_section_name(name):
         return "which is no name for a section: letters, digits and single signs of '_.-'."
-    other = taken.get(fold(name))
+    other = DEFAULT if name.upper() == DEFAULT else taken.get(fold(name))
     if other is None:
         return ""
     if other == name:
@@ -142,89 +222,109 @@ def _wrong(name: str, taken: Mapping[str, str]) -> str:
     return f"which would share its environment variables with [{other}]; choose another name."
 
 
-def _owner(shape: SectionSpec, schema: Schema) -> OptionSpec | None:
-    owner = schema.get(*split_key(shape.each))
-    if schema.dialect != NATIVE:
-        return owner
-    if owner is None:
-        why = f"each={shape.each!r} is no option of a fixed section; load that section as well"
-        raise SchemaError(where=f"[{shape.name}]", why=why)
-    type_ = owner.type.inner if isinstance(owner.type, OptionalType) else owner.type
-    if not isinstance(type_, List | Multi | Dict):
-        why = f"each={shape.each!r} is {type_.describe()}, and must be a list of names"
-        raise SchemaError(where=f"[{shape.name}]", why=why)
-    return owner
+def _driven(
+    named: Mapping[str, Shapes], families: Mapping[str, Shapes], schema: Schema, merged: Merged
+) -> tuple[dict[str, Shapes], tuple[Finding, ...]]:
+    """Give each section the shape of its driver, and report the drivers that nobody has."""
+    driven: dict[str, Shapes] = {}
+    astray: list[Finding] = []
+    for name, (base,) in named.items():
+        variants = {each.by: each for each in families[base.each] if each.by}
+        spec = schema.get(name, base.driver_option)
+        if spec is None:
+            driven[name] = (base,)
+            continue
+        known = value_of(spec, merged, schema)
+        driver = "" if known is None else _driver(spec, known.value)
+        if driver in variants:
+            driven[name] = (base, variants[driver])
+        elif known is not None and (known.value is None or isinstance(_innermost(spec), Choice)):
+            driven[name] = (base,)
+        else:
+            driven[name] = (base, _undecided(base, variants.values()))
+            astray += [] if known is None else [_no_driver(spec, known, driver, variants)]
+    return driven, tuple(astray)
 
 
-def _names(shape: SectionSpec, owner: OptionSpec, merged: Merged, schema: Schema) -> Iterator[str]:
-    # What is wrong with the value is reported where everything is converted.
-    values = convert(merged, schema, prefix="", only={owner.section}).values
-    named = values.get(owner.section, {}).get(owner.name)
-    if named is None and not merged.get(owner.section, owner.name):
-        named = owner.default
-    if isinstance(named, Mapping):
-        yield from (str(name) for name, by in named.items() if shape.by in ("", by))
-    elif isinstance(named, list | tuple):
-        yield from map(str, named)
+def _driver(spec: OptionSpec, value: object) -> str:
+    return "" if value is None else spec.type.show(value)
 
 
-def _shaped(shape: SectionSpec, name: str, schema: Schema) -> SectionSpec:
-    optional = shape.optional or schema.dialect != NATIVE
+def _undecided(base: SectionSpec, variants: Iterable[SectionSpec]) -> SectionSpec:
+    """Return the shape of a section whose driver is not known: any option of any driver will do.
+
+    So one mistake is not reported as several. Nothing is known of these options, and nothing shown.
+    """
+    options = {
+        name: spec._replace(
+            name=name, type=SecretType(Unchecked()), default=None, was=(), interpolate=False
+        )
+        for variant in variants
+        for spec in variant.options.values()
+        for name in (spec.name, *(old for _, old in spec.was))
+        if name not in base.options
+    }
+    return base._replace(options=MappingProxyType(options))
+
+
+def _no_driver(
+    spec: OptionSpec, known: Known, driver: str, variants: Mapping[str, SectionSpec]
+) -> Finding:
+    expected = Choice({each: each for each in variants}).describe() if variants else "one we have"
+    refused = Refused("not-a-choice", expected, quote(driver), among=tuple(variants))
+    if known.tainted:
+        spec = spec._replace(type=SecretType(spec.type))
+    return refusal(spec, Raw(driver, known.origin or _DECLARED), refused)
+
+
+def _made(named: Mapping[str, Shapes], schema: Schema) -> Iterator[SectionSpec]:
+    for name, shapes in named.items():
+        yield _shaped(name, shapes, schema)
+
+
+def _shaped(name: str, shapes: Shapes, schema: Schema) -> SectionSpec:
+    """Make a section of the options of its shapes, of which the later say it better."""
+    optional = shapes[0].optional or schema.dialect != NATIVE
     options = {
         option: spec._replace(
             section=name,
             optional=optional,
-            flagless=True,
             was=tuple((name, old) for section, old in spec.was if section == shape.name),
         )
+        for shape in shapes
         for option, spec in shape.options.items()
     }
-    return SectionSpec(name, shape.doc, optional, MappingProxyType(options))
+    return SectionSpec(name, shapes[-1].doc, optional, MappingProxyType(options))
 
 
-def _pick(
-    made: dict[str, SectionSpec],
-    repeated: Mapping[str, SectionSpec],
-    fixed: list[SectionSpec],
-    merged: Merged,
-) -> Iterator[Finding]:
-    """Leave each section the options of its own driver, and report drivers that nobody has."""
-    values = convert(
-        merged, Schema((*fixed, *made.values())), prefix="", only=frozenset(made)
-    ).values
-    for name, shape in repeated.items():
-        if not shape.drivers:
-            continue
-        driver = values.get(name, {}).get(shape.driver_option)
-        special = {option for names in shape.drivers.values() for option in names}
-        own = shape.drivers.get(str(driver))
-        options = made[name].options
-        if own is not None:
-            kept = {key: options[key] for key in options if key not in special or key in own}
-        else:
-            # Which of them are right is not known: one mistake is not reported as several.
-            kept = {
-                key: spec._replace(default=None) if key in special and spec.required else spec
-                for key, spec in options.items()
-            }
-        made[name] = made[name]._replace(options=MappingProxyType(kept))
-        if own is None and driver is not None:
-            raws = merged.get(name, shape.driver_option)
-            origin = raws[0].origin if raws else _NOT_SET
-            yield _no_driver(options[shape.driver_option], str(driver), shape, origin)
+def _absent(named: Mapping[str, Shapes], merged: Merged) -> Iterator[Finding]:
+    for name, (base, *_) in named.items():
+        if name not in merged.sections and not merged.has(name):
+            message = f"There is no section [{name}], which {_label(base.each)} names."
+            yield Finding("warning", "missing-section", message, section=name)
 
 
-def _no_driver(spec: OptionSpec, driver: str, shape: SectionSpec, origin: Origin) -> Finding:
-    suggestion = nearest(driver, shape.drivers)
-    among = ", ".join(map(repr, sorted(shape.drivers)))
-    got = "" if spec.secret else f", not {driver!r}"
-    advice = f" Did you mean {suggestion!r}?" if suggestion else ""
-    return note(
-        "error",
-        "not-a-choice",
-        f"[{spec.section}] {spec.name} must be one of {among}{got}.{advice}",
-        section=spec.section,
-        option=spec.name,
-        origin=origin,
-        suggestion=suggestion,
-    )
+def _label(key: str) -> str:
+    return label(*split_key(key))
+
+
+def _means_another(unknown: Finding, resolved: Resolved) -> bool:
+    """Whether a section nobody declares is surely another one, misspelt."""
+    name, meant = (unknown.section or "").strip(), unknown.suggestion
+    if meant is None:
+        return False
+    if meant.casefold() == name.casefold():
+        return True
+    return meant in resolved.named and meant not in resolved.merged.sections
+
+
+def _fitting(written: Iterable[str], families: Mapping[str, Shapes]) -> str:
+    """Return which option could have named a section of these options; empty if none could."""
+    written = set(written)
+    for key, (base, *variants) in families.items():
+        for shapes in ((base,), *((base, each) for each in variants)):
+            specs = [spec for shape in shapes for spec in shape.options.values()]
+            names = {name for spec in specs for name in (spec.name, *(old for _, old in spec.was))}
+            if written and written <= names:
+                return key
+    return ""

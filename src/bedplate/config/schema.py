@@ -39,6 +39,7 @@ __all__ = [
     "Withheld",
     "describe",
     "fold",
+    "is_section_name",
     "key_of",
     "split_key",
 ]
@@ -60,6 +61,11 @@ _TAKEN_FLAGS = frozenset({"--help", "--version", "--config-file", "--config-dir"
 def fold(name: str) -> str:
     """Spell a name as in the environment: upper case, every other sign an underscore."""
     return _NOT_A_WORD.sub("_", name).upper()
+
+
+def is_section_name(name: str) -> bool:
+    """Whether a section can be called so: as a header, and with ``__`` behind it in a variable."""
+    return _SECTION_NAME.fullmatch(name) is not None and "__" not in fold(name)
 
 
 def key_of(section: str, option: str) -> str:
@@ -99,8 +105,8 @@ class OptionSpec(NamedTuple):
     `default_text` shows any of them. ``was`` holds old names as section and option. ``optional``
     says that it is not asked for while nothing of its section is set. ``owner`` says in which
     class or by whom it is declared, for messages. ``annotation`` is what a class says of its type
-    and None where there is no class. ``flagless`` says that its section is named by an option:
-    flags are read before that is known.
+    and None where there is no class. ``flagless`` says that its section is named by an option, and
+    flags are read before that.
     """
 
     section: str
@@ -181,17 +187,21 @@ class OptionSpec(NamedTuple):
 
     def agrees_with(self, other: "OptionSpec") -> bool:
         """Whether another declaration of the same name, in the same section, says the same."""
-        mine = self._replace(optional=False, owner="", flagless=False)
-        return mine == other._replace(optional=False, owner="", flagless=False)
+        mine = self._replace(optional=False, owner="")
+        return mine == other._replace(optional=False, owner="")
 
 
 class SectionSpec(NamedTuple):
     """All that is known of one section; several classes may have contributed to it.
 
     ``each`` is the key of the option that names sections of this shape (``enabled_backends``),
-    empty for a section that stands for itself. Where that option is a dictionary, ``by`` is the
-    value that picks this shape among several; empty, it takes all names. ``drivers`` lists, by the
-    value of the option ``driver_option`` in this section, the options that one driver only has.
+    empty for a section that stands for itself. ``by`` is the driver that picks this shape among
+    several; empty, it takes all names. The driver is the value of the option ``driver_option`` in
+    the section that is named, whose shape is then that of ``by`` beside that of all; or, without
+    such an option, what stands with the name in a dictionary of the option ``each``.
+
+    ``drivers`` is what oslo.config's generator has instead: by the value of ``driver_option``, the
+    options of this section that one driver only has.
     """
 
     name: str
@@ -241,24 +251,26 @@ class Schema:
     @classmethod
     def of(cls, classes: Iterable[SectionType]) -> "Schema":
         """Compile classes, each under its own name. Raises `SchemaError`."""
-        return cls(describe(each) for each in classes)
+        return cls(spec for each in classes for spec in _parts(each, None))
 
     def adding(self, cls: SectionType, name: str | None = None) -> "Schema":
         """Return a schema that holds this class as well, under ``name`` if one is given."""
-        return Schema((*self.sections.values(), describe(cls, name)), dialect=self.dialect)
+        return Schema((*self.sections.values(), *_parts(cls, name)), dialect=self.dialect)
 
     def get(self, section: str, option: str) -> OptionSpec | None:
         """Return what is known of an option, None if nothing is."""
         known = self.sections.get(section)
         return known.options.get(option) if known else None
 
-    def has(self, section: SectionSpec) -> bool:
-        """Whether all of a section is in this schema already."""
+    def has(self, cls: SectionType, name: str | None = None) -> bool:
+        """Whether all that a class says is in this schema already."""
+        return all(map(self._has, _parts(cls, name)))
+
+    def _has(self, section: SectionSpec) -> bool:
         known = self.sections.get(section.name)
         return (
             known is not None
-            and section.each == known.each
-            and section.drivers.keys() <= known.drivers.keys()
+            and _naming(section) == _naming(known)
             and all(
                 option.name in known.options and known.options[option.name].agrees_with(option)
                 for option in section.options.values()
@@ -295,7 +307,7 @@ def describe(cls: SectionType, name: str | None = None) -> SectionSpec:
     known = cls.section_described.get(section)
     if isinstance(known, SectionSpec):
         return known
-    if not _SECTION_NAME.fullmatch(section) or "__" in fold(section):
+    if not is_section_name(section):
         why = f"{section!r} is no name for a section: letters, digits and single signs of '_.-'"
         raise SchemaError(where=cls.__qualname__, why=why)
     if section != DEFAULT and section.upper() == DEFAULT:
@@ -308,27 +320,47 @@ def describe(cls: SectionType, name: str | None = None) -> SectionSpec:
         for option, declared in cls.section_options.items()
     }
     spec = SectionSpec(section, _doc(cls), cls.section_optional, MappingProxyType(options))
-    if cls.section_each and name is None:
-        spec = _repeated(cls, spec)
+    if cls.section_each:
+        spec = _shape(cls, spec)
     cls.section_described[section] = spec
     return spec
 
 
-def _repeated(cls: SectionType, spec: SectionSpec) -> SectionSpec:
-    """Describe the shape of sections that an option names, as far as one class has it."""
-    by, when = cls.section_by, cls.section_when
-    family = getattr(cls, "section_family", cls)
-    if by and by not in family.section_options:
-        raise SchemaError(where=family.__qualname__, why=f"by={by!r} is none of its own options")
-    own = tuple(option for option in spec.options if option not in family.section_options)
-    return spec._replace(
-        options=MappingProxyType(
-            {option: each._replace(flagless=True) for option, each in spec.options.items()}
-        ),
-        each=key_of(*split_key(cls.section_each)),
-        driver_option=by,
-        drivers=MappingProxyType({when: own} if when else {}),
-    )
+def _shape(cls: SectionType, spec: SectionSpec) -> SectionSpec:
+    """Describe the sections that an option names."""
+    by = cls.section_by
+    if spec.name == DEFAULT:
+        raise SchemaError(where=cls.__qualname__, why="there is one [DEFAULT]: none can be named")
+    if by and (by not in spec.options or spec.options[by].secret):
+        raise SchemaError(
+            where=cls.__qualname__, why=f"by={by!r} is no option of it that may be shown"
+        )
+    each = key_of(*split_key(cls.section_each))
+    return spec._replace(each=each, by=cls.section_when, driver_option=by)
+
+
+def _parts(cls: SectionType, name: str | None) -> tuple[SectionSpec, ...]:
+    """Compile what a class says of a schema: a section, and of a variant what all have first.
+
+    A variant's own part has what it adds and what it says otherwise.
+    """
+    spec = describe(cls, name)
+    if not cls.section_when:
+        return (spec,)
+    family = cls.section_family
+    common = describe(family)
+    own = {
+        option: each
+        for option, each in spec.options.items()
+        if cls.section_options[option] is not family.section_options.get(option)
+        or each.annotation != common.options[option].annotation
+    }
+    return common, spec._replace(options=MappingProxyType(own))
+
+
+def _naming(section: SectionSpec) -> tuple[str, str, str]:
+    """Return by what sections of a shape are named, and by what it is picked among several."""
+    return section.each, section.by, section.driver_option
 
 
 def _facts(schema: Schema) -> list[tuple[object, ...]]:
@@ -343,7 +375,7 @@ def _told(spec: OptionSpec) -> OptionSpec:
     default = spec.default
     if isinstance(_innermost(spec.type), Choice) or spec.secret:
         default = default if isinstance(default, Required) else spec.default_text
-    return spec._replace(default=default, annotation=None, flagless=False)
+    return spec._replace(default=default, annotation=None, flagless=False)  # so is its section
 
 
 def _interpolates(type_: Type) -> bool:
@@ -415,6 +447,7 @@ def _option(
         _interpolates(type_) if declared.interpolate is None else declared.interpolate,
         cls.__qualname__,
         hints[name],
+        flagless=bool(cls.section_each),
     )
 
 
@@ -427,6 +460,9 @@ def _old_names(
         if not option or (dot and not _SECTION_NAME.fullmatch(old_section)):
             why = f"the old name {old!r} is neither 'section.name' nor 'name'"
             raise SchemaError(where=where, why=why)
+        if cls.section_each and dot:
+            why = f"the old name {old!r} would be that of many; without a section it is of each"
+            raise SchemaError(where=where, why=why)
         # What once stood in another section can have one successor: the class's own section,
         # not each one that the class is bound to besides.
         if not dot or section == cls.section_name:
@@ -435,8 +471,8 @@ def _old_names(
 
 
 def _joined(one: SectionSpec, other: SectionSpec) -> SectionSpec:
-    if one.each != other.each or one.driver_option != other.driver_option:
-        why = "one class says otherwise than another by which option such sections are named"
+    if _naming(one) != _naming(other):
+        why = "two classes of it differ in each=, by= or when=; rename one"
         raise SchemaError(where=f"[{one.name}]", why=why)
     options = dict(one.options)
     for name, spec in other.options.items():
@@ -452,7 +488,6 @@ def _joined(one: SectionSpec, other: SectionSpec) -> SectionSpec:
         doc=one.doc or other.doc,
         optional=one.optional and other.optional,
         options=MappingProxyType(options),
-        drivers=MappingProxyType({**one.drivers, **other.drivers}),
     )
 
 
@@ -479,6 +514,8 @@ def _folded(schema: Schema) -> dict[tuple[str, str], tuple[str, str]]:
     folded: dict[tuple[str, str], tuple[str, str]] = {}
     names = [((spec.section, spec.name), spec) for spec in schema]
     for exact, spec in (*names, *schema.renames.items()):
+        if schema.dialect == NATIVE and schema.sections[spec.section].each:
+            continue  # a shape: the sections that have it have variables
         spelled = fold(exact[0]), fold(exact[1])
         other = folded.setdefault(spelled, exact)
         # Two old names of one option may share a variable: it means the same.
@@ -501,7 +538,7 @@ def _same_target(schema: Schema, one: tuple[str, str], other: tuple[str, str]) -
 def _flags(schema: Schema) -> dict[str, Flag]:
     flags: dict[str, Flag] = {}
     for spec in schema if schema.dialect == NATIVE else ():
-        if spec.flag is None or schema.sections[spec.section].each:
+        if spec.flag is None:
             continue
         other = flags.setdefault(spec.flag, Flag(spec.section, spec.name, spec.is_bool))
         if other[:2] != (spec.section, spec.name):

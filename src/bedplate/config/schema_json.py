@@ -48,7 +48,8 @@ def to_json(schema: Schema) -> dict[str, object]:
     needed = [
         name
         for name, section in schema.sections.items()
-        if not section.optional and any(spec.required for spec in section.options.values())
+        if not (section.optional or section.each)
+        and any(spec.required for spec in section.options.values())
     ]
     document = {"$schema": _DRAFT, **_object(sections, needed)}
     # A section that an option names may be called anything.
@@ -71,7 +72,7 @@ def from_json(document: object, name: str) -> Schema:
     if dialect not in (NATIVE, OSLO):
         about.refuse("dialect", f"neither {NATIVE} nor {OSLO}")
     sections = [
-        _read_section(facts.insist_on_name(section), facts)
+        _read_section(facts.insist_on_name(section), facts, dialect)
         for section, facts in whole.each("properties")
         if not facts.inner(_FACTS).flag("gone")
     ]
@@ -152,16 +153,18 @@ def _plain_facts(spec: OptionSpec) -> dict[str, object]:
     }
 
 
-def _read_section(name: str, facts: Facts) -> SectionSpec:
+def _read_section(name: str, facts: Facts, dialect: str) -> SectionSpec:
     about = facts.inner(_FACTS)
-    optional = about.flag("optional")
+    optional, each = about.flag("optional"), about.text("each")
+    # Which options of oslo.config are flags of their programs, nobody says.
+    flagless = bool(each) or dialect == OSLO
     required = frozenset(map(str, facts.items("required")))
     options = {
-        each.insist_on_name(option): _read_option(
-            name, option, each, optional=optional, required=option in required
-        )
-        for option, each in facts.each("properties")
-        if not each.inner(_FACTS).has("now")
+        found.insist_on_name(option): _read_option(
+            name, option, found, optional=optional, required=option in required
+        )._replace(flagless=flagless)
+        for option, found in facts.each("properties")
+        if not found.inner(_FACTS).has("now")
     }
     drivers = about.inner("drivers")
     return SectionSpec(
@@ -169,7 +172,7 @@ def _read_section(name: str, facts: Facts) -> SectionSpec:
         facts.text("description"),
         optional,
         MappingProxyType(options),
-        about.text("each"),
+        each,
         about.text("by"),
         about.text("driver_option"),
         MappingProxyType(

@@ -5,15 +5,14 @@ checked as a whole. Knows nothing of where trees come from or who holds the resu
 """
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 from bedplate._floor.secret import MASK
 from bedplate.config.convert import convert
 from bedplate.config.interpolate import Name
-from bedplate.config.judge import certain, flags_of_secrets, unknown_options, unknown_sections
+from bedplate.config.judge import certain, unknown_options, unknown_sections, without_flags
 from bedplate.config.merge import Merged, Pins
-from bedplate.config.repeated import Resolved, resolve, unnamed
+from bedplate.config.repeated import Resolved, resolve, strays
 from bedplate.config.schema import OptionSpec, Schema, SectionSpec, split_key
 from bedplate.config.tree import Origin, Raw, Tree
 from bedplate.errors import Finding, InvalidConfig
@@ -37,35 +36,41 @@ class Rules(NamedTuple):
         """Whether even options of known sections are judged later."""
         return self.unknown == "defer" and not self.sealed
 
-    def judge(
-        self, merged: Merged, schema: Schema, shapes: Iterable[SectionSpec] = ()
-    ) -> tuple[Finding, ...]:
+    def judge(self, resolved: Resolved) -> tuple[Finding, ...]:
         """Return findings about names nobody declares, as far as it is time to judge them."""
         if self.waits:
             return ()
+        merged, schema = resolved.merged, resolved.schema
         severity = "warning" if self.unknown == "warn" else "error"
-        options = unknown_options(merged, schema, severity=severity)
-        if not self.sealed:
-            return options
-        sections = unknown_sections(merged, schema, severity=severity)
-        return (*options, *unnamed(sections, merged, shapes))
+        found = unknown_options(merged, schema, severity=severity)
+        if self.sealed:
+            found += unknown_sections(merged, schema, severity=severity)
+        return (*resolved.astray, *strays(found, resolved))
 
 
 class Settled(NamedTuple):
-    """Everything known of one generation. ``findings`` are warnings only.
+    """Everything known of one generation. ``findings`` are warnings only."""
 
-    ``repeated`` holds, by name, the shape of each section that an option names; ``shapes`` are all
-    shapes there are.
-    """
-
-    schema: Schema
-    merged: Merged
+    resolved: Resolved
     values: Mapping[str, Mapping[str, object]]
     findings: tuple[Finding, ...]
     tainted: frozenset[Name] = frozenset()
     """Options that have a secret put into them: they are shown as secrets are."""
-    repeated: Mapping[str, SectionSpec] = MappingProxyType({})
-    shapes: tuple[SectionSpec, ...] = ()
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of this generation, in which the sections stand that an option names."""
+        return self.resolved.schema
+
+    @property
+    def merged(self) -> Merged:
+        """What all layers say, under the names of that schema."""
+        return self.resolved.merged
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The sections that an option names and that are there, in its order."""
+        return tuple(name for name in self.resolved.named if name in self.values)
 
     def noting(self, findings: Iterable[Finding]) -> "Settled":
         """Return the same with more warnings, none twice."""
@@ -73,7 +78,7 @@ class Settled(NamedTuple):
 
     def judged(self, rules: Rules) -> "Settled":
         """Judge the names again, under other rules. Raises `InvalidConfig`."""
-        return self.noting(_sorted_out(rules.judge(self.merged, self.schema, self.shapes)))
+        return self.noting(_sorted_out(rules.judge(self.resolved)))
 
 
 class Change(NamedTuple):
@@ -100,15 +105,15 @@ def settle(
     schema, merged = resolved.schema, resolved.merged
     converted = convert(merged, schema, prefix=rules.prefix)
     findings = (
-        *flags_of_secrets(resolved.remarks, schema, rules.prefix),
+        *without_flags(resolved.remarks, schema, rules.prefix),
         *resolved.findings,
         *converted.findings,
-        *rules.judge(merged, schema, resolved.shapes),
+        *rules.judge(resolved),
     )
     if rules.waits and any(finding.severity == "error" for finding in findings):
         # There will be no later judgement: this is the time to tell all that is known.
         findings += unknown_options(merged, schema, early=True)
-    settled = _settled(resolved, converted.values, (), converted.tainted)
+    settled = Settled(resolved, converted.values, (), converted.tainted)
     return settled.noting(_sorted_out(certain(findings, merged)))
 
 
@@ -117,29 +122,19 @@ def settle_late(
 ) -> Settled:
     """Take one more section in, checked alone. Raises `InvalidConfig` for what is wrong in it.
 
-    Of a shape, all the sections are taken in that are named.
+    Of a shape, all sections are taken in that are named by the same option.
     """
     resolved = resolve(trees, schema, pins)
-    schema, merged = resolved.schema, resolved.merged
-    only = {name for name, shape in resolved.repeated.items() if shape.name == section} | {section}
-    converted = convert(merged, schema, prefix=rules.prefix, only=only)
-    judged = rules.judge(merged, schema, resolved.shapes)
-    unknown = [each for each in judged if each.section in only]
-    values = {**before.values, **converted.values}
+    each = schema.sections[section].each
+    only = {name for name, shapes in resolved.named.items() if each and shapes[0].each == each}
+    only |= set() if each else {section}
+    converted = convert(resolved.merged, resolved.schema, prefix=rules.prefix, only=only)
+    unknown = [found for found in rules.judge(resolved) if found.section in only]
     remarks = (*resolved.remarks, *resolved.findings)
     findings = _sorted_out((*remarks, *converted.findings, *unknown))
+    values = {**before.values, **converted.values}
     tainted = before.tainted | converted.tainted
-    return _settled(resolved, values, before.findings, tainted).noting(findings)
-
-
-def _settled(
-    resolved: Resolved,
-    values: Mapping[str, Mapping[str, object]],
-    findings: tuple[Finding, ...],
-    tainted: frozenset[Name],
-) -> Settled:
-    schema, merged, repeated = resolved.schema, resolved.merged, resolved.repeated
-    return Settled(schema, merged, values, findings, tainted, repeated, resolved.shapes)
+    return Settled(resolved, values, before.findings, tainted).noting(findings)
 
 
 def hold(old: Settled, new: Settled) -> tuple[Pins, tuple[Finding, ...]]:
@@ -147,41 +142,61 @@ def hold(old: Settled, new: Settled) -> tuple[Pins, tuple[Finding, ...]]:
 
     Returns the candidates that stay what they were, and a warning for each difference refused. An
     optional section neither appears nor disappears in a running program. One that an option names
-    comes and goes as far as that option may change, and so may the driver that it has.
+    comes and goes as far as that option is mutable, and changes its shape as far as its driver is;
+    where it may not, all of it stays.
     """
-    pins: dict[str, dict[str, tuple[Raw, ...]]] = {}
+    pins: dict[str, Mapping[str, tuple[Raw, ...]]] = {}
     findings: list[Finding] = []
     for section in old.schema.sections.values():
-        before, after = old.values.get(section.name, {}), new.values.get(section.name, {})
-        if _may_go(section, old, new):
+        decider = _reshaped_by(section, old, new)
+        if decider is None:
+            held, refused = _held(section, old, new)
+            findings += refused
+        elif decider.mutable:
             continue
-        gone = section.name in old.repeated and section.name not in new.repeated
-        held: dict[str, tuple[Raw, ...]] = {}
-        for spec in section.options.values():
-            was, is_now = spec.name in before, spec.name in after
-            if was and is_now and (spec.mutable or before[spec.name] == after[spec.name]):
-                continue
-            held[spec.name] = old.merged.get(spec.section, spec.name)
-            if (was or is_now) and not gone:
-                findings += _refusal(spec, old, new)
+        else:
+            held = _whole(section, old, new)
+            if decider.section == section.name:  # one of another section is told in its place
+                findings += _refusal(decider, old, new)
         if held:
             pins[section.name] = held
     return pins, tuple(findings)
 
 
-def _may_go(section: SectionSpec, old: Settled, new: Settled) -> bool:
-    """Whether a section that was named is named no more, or has another shape, and may."""
-    shape, now = old.repeated.get(section.name), new.repeated.get(section.name)
-    if shape is None:
-        return False
-    if now is None or now.name != shape.name:
-        owner = old.schema.get(*split_key(shape.each))
-        return owner is not None and owner.mutable
-    driver = section.options.get(shape.driver_option)
-    if driver is None or not driver.mutable:
-        return False
+def _held(
+    section: SectionSpec, old: Settled, new: Settled
+) -> tuple[dict[str, tuple[Raw, ...]], list[Finding]]:
     before, after = old.values.get(section.name, {}), new.values.get(section.name, {})
-    return before.get(driver.name) != after.get(driver.name)
+    held: dict[str, tuple[Raw, ...]] = {}
+    findings: list[Finding] = []
+    for spec in section.options.values():
+        was, is_now = spec.name in before, spec.name in after
+        if was and is_now and (spec.mutable or before[spec.name] == after[spec.name]):
+            continue
+        held[spec.name] = old.merged.get(spec.section, spec.name)
+        if was or is_now:
+            findings += _refusal(spec, old, new)
+    return held, findings
+
+
+def _reshaped_by(section: SectionSpec, old: Settled, new: Settled) -> OptionSpec | None:
+    """Return the option that takes a section its name or its shape away; None if none does."""
+    before, now = old.resolved.named.get(section.name), new.resolved.named.get(section.name)
+    if before is None:
+        return None
+    if now is None or now[0].name != before[0].name:
+        return old.schema.get(*split_key(before[0].each))
+    if now[-1].name != before[-1].name:
+        return section.options.get(before[0].driver_option)
+    return None
+
+
+def _whole(section: SectionSpec, old: Settled, new: Settled) -> dict[str, tuple[Raw, ...]]:
+    """Return all that was said of a section, and nothing that is new in it."""
+    known = new.schema.sections.get(section.name)
+    names = {*new.merged.values.get(section.name, {}), *section.options}
+    names |= {name for spec in known.options.values() for _, name in spec.was} if known else set()
+    return {name: old.merged.get(section.name, name) for name in names}
 
 
 def _refusal(spec: OptionSpec, old: Settled, new: Settled) -> tuple[Finding, ...]:

@@ -7,7 +7,7 @@ import pytest
 from bedplate.config import Finding, Schema, Section, option
 from bedplate.config.auditing import audit_trees
 from bedplate.config.document import Document
-from bedplate.config.schema import SectionSpec, describe
+from bedplate.config.schema import OSLO, SectionSpec, describe
 
 
 class Common(Section, name="DEFAULT"):
@@ -34,7 +34,8 @@ DRIVEN = Schema(
         describe(Common),
         shape(describe(Backend), "by_driver", "file"),
         shape(describe(Rbd), "by_driver", "rbd"),
-    ]
+    ],
+    dialect=OSLO,
 )
 
 

@@ -56,9 +56,14 @@ def about(section: SectionSpec) -> Iterator[str]:
         yield section.doc
     if section.optional:
         yield "Optional: nothing of it is asked for while nothing of it is set."
-    if section.each:
+    if section.each and (section.drivers or not section.driver_option):
         which = f" as {section.by}" if section.by else ""
         yield f"Sections of this shape are those that {section.each} names{which}."
+    elif section.by:
+        which = f"whose {section.driver_option} is {section.by}"
+        yield f"Of the sections that {section.each} names, those {which} have these options too."
+    elif section.each:
+        yield f"All sections that {section.each} names have these options."
 
 
 def remarks(spec: OptionSpec, section: SectionSpec) -> Iterator[str]:
