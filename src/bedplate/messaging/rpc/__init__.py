@@ -12,6 +12,10 @@
 Stands on the transport's public API alone.
 """
 
+from bedplate.messaging.rpc.access import Access as Access
+from bedplate.messaging.rpc.access import AccessPolicy as AccessPolicy
+from bedplate.messaging.rpc.access import Served as Served
+from bedplate.messaging.rpc.access import expose as expose
 from bedplate.messaging.rpc.caller import ClientStatistics as ClientStatistics
 from bedplate.messaging.rpc.client import Client as Client
 from bedplate.messaging.rpc.client import client as client
@@ -42,6 +46,8 @@ from bedplate.messaging.rpc.terms import ServerOptions as ServerOptions
 from bedplate.messaging.rpc.terms import ServerStatistics as ServerStatistics
 
 __all__ = [
+    "Access",
+    "AccessPolicy",
     "Choices",
     "Client",
     "ClientInterceptor",
@@ -58,6 +64,7 @@ __all__ = [
     "Proceed",
     "Schema",
     "Send",
+    "Served",
     "ServedInterface",
     "Server",
     "ServerInterceptor",
@@ -67,6 +74,7 @@ __all__ = [
     "client",
     "context",
     "describe",
+    "expose",
     "json_schema",
     "serve",
     "survey",

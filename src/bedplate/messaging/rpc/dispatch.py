@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from bedplate.errors import NoSuchMethod, RemoteError, UnsupportedVersion
+from bedplate.messaging.rpc.access import Served, is_exposed
 from bedplate.messaging.rpc.interface import Interface, contract_of
 from bedplate.messaging.rpc.signature import Signature, public_methods, read_signature
 
@@ -29,10 +30,15 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 
 class Handler(Struct, frozen=True, eq=False):
-    """One method that can be run. ``function`` is bound."""
+    """One method that can be run. ``function`` is bound.
+
+    ``exposed`` is its mark. ``instant``: it is plain and quick, and runs without a worker.
+    """
 
     function: Callable[..., object]
     signature: Signature
+    exposed: bool = False
+    instant: bool = False
 
 
 class Table(Struct, frozen=True, eq=False):
@@ -48,18 +54,22 @@ class Table(Struct, frozen=True, eq=False):
 class Routes:
     """All that one server serves."""
 
-    def __init__(self, handlers: Iterable[object]) -> None:
+    def __init__(self, handlers: Iterable[object], served: Served = "public") -> None:
         """Read the handlers: plain objects, or `Endpoint` values.
 
-        Raises TypeError for an interface that is not implemented whole, and for methods that
-        cannot be called from afar.
+        Raises TypeError for an interface that is not implemented whole, for methods that cannot be
+        called from afar, and for an object without any that are ``served``.
         """
         self._tables: dict[str, list[Table]] = {}
+        self._served = served
         for each in handlers:
             self.add(each if isinstance(each, Endpoint) else Endpoint(handler=each))
 
-    def add(self, endpoint: Endpoint) -> None:
-        """Serve one more object, before the server opens. Raises TypeError; see the class."""
+    def add(self, endpoint: Endpoint, *, instant: bool = False) -> None:
+        """Serve one more object, before the server opens. Raises TypeError; see the class.
+
+        ``instant``: all its public methods are plain and quick, and need no worker.
+        """
         kind = type(endpoint.handler)
         declared = contract_of(kind)
         namespace, version = endpoint.namespace, endpoint.version
@@ -67,9 +77,17 @@ class Routes:
             namespace = declared.namespace if namespace is None else namespace
             version = declared.version if version is None else version
         written = version or "1.0"
-        table = Table(kind, namespace or "", _numbers(written), written, _methods(endpoint.handler))
-        if not table.methods:
+        methods = _methods(endpoint.handler, instant=instant)
+        if not methods:
             raise TypeError(f"{kind.__name__} has no public methods to serve")
+        if self._served == "exposed" and not instant:
+            methods = {name: each for name, each in methods.items() if each.exposed}
+            if not methods:
+                raise TypeError(
+                    f"{kind.__name__} has no exposed methods to serve: "
+                    f'mark them with @rpc.expose, or leave methods="exposed" out'
+                )
+        table = Table(kind, namespace or "", _numbers(written), written, methods)
         self._tables.setdefault(table.namespace, []).append(table)
 
     @property
@@ -115,7 +133,7 @@ class Routes:
         )
 
 
-def _methods(handler: object) -> dict[str, Handler]:
+def _methods(handler: object, *, instant: bool) -> dict[str, Handler]:
     kind = type(handler)
     is_interface = isinstance(handler, Interface)
     methods: dict[str, Handler] = {}
@@ -127,7 +145,9 @@ def _methods(handler: object) -> dict[str, Handler]:
             continue
         bound = getattr(handler, name)
         signature = read_signature(bound, f"{kind.__name__}.{name}", declared)
-        methods[name] = Handler(bound, signature)
+        methods[name] = Handler(
+            bound, signature, is_exposed(bound) or is_exposed(declared), instant
+        )
     if missing:
         raise TypeError(f"{kind.__name__} does not implement {', '.join(missing)}")
     return methods

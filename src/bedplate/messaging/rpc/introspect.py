@@ -88,7 +88,7 @@ class Introspection:
         """Learn how to ask the server, which is made after this."""
         self._statistics = statistics
 
-    async def ping(self) -> Presence:
+    def ping(self) -> Presence:
         """Say who is here."""
         return Presence(
             topic=self._options.topic,
@@ -101,7 +101,7 @@ class Introspection:
             uptime=self._now() - self._since,
         )
 
-    async def describe(self) -> Description:
+    def describe(self) -> Description:
         """Say what is served: methods, types and documentation."""
         if self._description is None:
             self._description = described(
@@ -112,7 +112,7 @@ class Introspection:
             )
         return self._description
 
-    async def stats(self) -> ServerStatistics | None:
+    def stats(self) -> ServerStatistics | None:
         """Say how the server is doing, this question included."""
         return None if self._statistics is None else self._statistics()
 

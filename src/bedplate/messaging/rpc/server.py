@@ -15,9 +15,10 @@ from typing import Self, cast, final
 
 from msgspec import Struct
 
-from bedplate.errors import BadArguments, MalformedMessage, RemoteError
+from bedplate.errors import AccessDenied, BadArguments, MalformedMessage, RemoteError
 from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.intake import Ack, Verdict
+from bedplate.messaging.rpc.access import Access, AccessPolicy, admits
 from bedplate.messaging.rpc.answers import Answers, Heart, awaited_until
 from bedplate.messaging.rpc.context import CURRENT, Context
 from bedplate.messaging.rpc.dispatch import Handler, Routes
@@ -75,9 +76,11 @@ class Server:
         routes: Routes,
         options: ServerOptions,
         *,
+        access: AccessPolicy | None = None,
         interceptors: Sequence[ServerInterceptor] = (),
     ) -> None:
         self.options = options
+        self._access = access
         self._interceptors = tuple(interceptors)
         self._transport = transport
         self._routes = routes
@@ -175,6 +178,13 @@ class Server:
             dismiss(delivery)
             self._refuse(request, deadline, handler)
             return
+        if handler.instant:
+            self._run_now(request, handler, delivery)
+            return
+        if self._access is not None and not admits(self._access, _access(request, handler)):
+            dismiss(delivery)
+            self._refuse(request, deadline, AccessDenied.say(f"{request.method}() is not for you."))
+            return
         asked = _Asked(request, handler, deadline)
         turn = Turn(delivery, asked)
         if request.reply_to is not None:
@@ -245,6 +255,25 @@ class Server:
             asked.context.cancelled = True
         if self._shift.cancel(turn):
             self._finish_cancelled(turn)
+
+    def _run_now(self, request: Request, handler: Handler, delivery: Delivery) -> None:
+        """Run what needs no worker: what servers tell of themselves must not wait for one."""
+        deadline = awaited_until(request, delivery)
+        verdict = delivery.start()
+        dismiss(delivery)
+        if verdict is not Verdict.RUN:
+            self._not_run(request, deadline, verdict)
+            return
+        asked = _Asked(request, handler, deadline)
+        try:
+            handler.signature.unbind(request.args, f"the arguments of {request.method}()")
+            result = handler.function()
+        except (MalformedMessage, ValueError) as error:
+            self._refuse(request, deadline, BadArguments.say(f"{request.method}(): {error}"))
+        except Exception as error:  # noqa: BLE001 - describing types of the application may raise
+            self._finish_failed(asked, error)
+        else:
+            self._finish(asked, result)
 
     # --- running --------------------------------------------------------------------------------
 
@@ -362,6 +391,17 @@ class Server:
         if not turn.over:
             request = turn.work.request
             self._answers.beat(request, turn.work.deadline, Beat(request.id, RUNNING, text))
+
+
+def _access(request: Request, handler: Handler) -> Access:
+    return Access(
+        method=request.method,
+        namespace=request.namespace,
+        version=request.version,
+        peer=request.peer,
+        context=request.context,
+        exposed=handler.exposed,
+    )
 
 
 def _state(turn: _Turn) -> str:

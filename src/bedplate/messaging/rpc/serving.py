@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from bedplate.messaging.intake import Ack
+from bedplate.messaging.rpc.access import AccessPolicy, Served, check_policy
 from bedplate.messaging.rpc.dispatch import Endpoint, Routes
 from bedplate.messaging.rpc.interceptors import ServerInterceptor, checked
 from bedplate.messaging.rpc.interface import Contract, contract_of
@@ -27,6 +28,8 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
     drain: float = 10.0,
     tracebacks: bool = False,
     introspect: bool = True,
+    methods: Served = "public",
+    access: AccessPolicy | None = None,
     interceptors: Sequence[ServerInterceptor] = (),
 ) -> Server:
     """Serve the public methods of ``handlers``; enter the result with ``async with``.
@@ -39,7 +42,10 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
     beat; the others wait in the broker. ``ack="start"``: acknowledged when it begins to run, at
     most once; ``"done"``: afterwards, at least once. Leaving the block lets what runs end within
     ``drain`` seconds. ``tracebacks`` adds the traceback to faults, for callers you trust.
-    ``introspect``: answer ``ping``, ``describe`` and ``stats`` in the namespace ``bedplate``.
+    ``introspect``: answer ``ping``, ``describe`` and ``stats`` in the namespace ``bedplate``,
+    to anybody and also when all workers are busy. ``methods="exposed"`` serves only methods marked
+    with `expose`. ``access`` says, request by request, who is let in (everybody); whoever is not
+    hears `AccessDenied`.
     ``interceptors`` run around each handler, the first outermost; see `ServerInterceptor`.
 
     Raises TypeError for handlers that cannot be served, ValueError for senseless numbers.
@@ -65,18 +71,19 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
         drain=drain,
         tracebacks=tracebacks,
     )
+    check_policy(access)
     checked(interceptors)
-    routes = Routes(handlers)
+    routes = Routes(handlers, methods)
     if not introspect:
-        return Server(transport, routes, options, interceptors=interceptors)
+        return Server(transport, routes, options, access=access, interceptors=interceptors)
     if any(table.namespace == NAMESPACE for table in routes.tables):
         raise TypeError(
             f"the namespace {NAMESPACE!r} is where servers tell of themselves; choose another, "
             f"or say introspect=False"
         )
     about = Introspection(routes.tables, options)
-    routes.add(Endpoint(handler=about, namespace=NAMESPACE))
-    made = Server(transport, routes, options, interceptors=interceptors)
+    routes.add(Endpoint(handler=about, namespace=NAMESPACE), instant=True)
+    made = Server(transport, routes, options, access=access, interceptors=interceptors)
     about._watch(made.statistics)  # noqa: SLF001 - no name without underscore: those are served
     return made
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from bedplate.errors import (
+    BadArguments,
     MalformedMessage,
     NoSuchMethod,
     NoSuchTarget,
@@ -295,3 +296,31 @@ async def test_asyncapi_says_how_a_request_is_marked(here: Transport, there: Tra
     reply = lead(document, "#/components/messages/admin.reserve.reply/payload")
     assert reply == {"type": "integer"}
     assert lead(document, "#/channels/requests/address") == "stock"
+
+
+async def test_a_busy_server_tells_of_itself_at_once(here: Transport, there: Transport) -> None:
+    """Questions about the server wait for no worker, and none is taken from its work."""
+
+    class Busy:
+        async def work(self) -> str:
+            await asyncio.sleep(60)
+            return "done"
+
+    async with rpc.serve(there, Busy(), topic="busy", workers=1, accept=20) as server:
+        working = [
+            asyncio.ensure_future(rpc.Client(here, topic="busy", timeout=600).call("work"))
+            for _ in range(3)
+        ]
+        await asyncio.sleep(1)
+        start = here.clock.now()
+        assert [method.name for method in (await rpc.describe(here, "busy")).interfaces[0].methods]
+        about = rpc.Client(here, topic="busy", namespace="bedplate", heartbeat=1)
+        stats = await about.call("stats")
+        assert isinstance(stats, dict)
+        assert (stats["running"], stats["waiting"], stats["received"]) == (1, 2, 5)
+        with pytest.raises(BadArguments, match="no argument `loud`"):
+            await about.call("ping", loud=True)
+        assert here.clock.now() - start < 0.1
+        assert server.statistics().refused == 1
+        assert (await rpc.survey(here, "busy", wait=0.5))[0].seconds < 0.1
+        assert await asyncio.gather(*working) == ["done"] * 3
