@@ -114,6 +114,8 @@ def test_failures_have_sentences_of_their_own(
     assert status == 1
     assert told.endswith(" refused access: the login of user 'guest' failed.\n")
     assert "sesame" not in told
+    for lasting in (("rpc", "echo", wrong, topic), ("subscribe", wrong, topic)):
+        assert ran(*lasting) == (1, "", told)
 
 
 def test_a_frozen_broker_does_not_hold_a_command(

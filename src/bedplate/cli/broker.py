@@ -6,13 +6,13 @@ Loads messaging when a command runs, never before. Knows nothing of what is said
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bedplate.cli.ending import Failed, Misuse
 from bedplate.cli.manual import examples
+from bedplate.cli.parameters import NAME, SECONDS
 from bedplate.cli.urls import UrlGiven
 from bedplate.cli.values import json_text, printable, write
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "EXCHANGE",
     "JSON",
-    "SECONDS",
     "TIMEOUT",
     "URL",
     "by_url",
@@ -48,26 +47,6 @@ def by_url(*lines: str) -> str:
     )
 
 
-class _Seconds(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases only
-    """A number of seconds above 0."""
-
-    name = "seconds"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return it. Fails for what is no such number."""
-        try:
-            seconds = float(str(value))
-        except ValueError:
-            seconds = 0.0
-        if not 0 < seconds < inf:
-            self.fail(f"{value!r} is no number of seconds above 0.", param, ctx)
-        return seconds
-
-
-SECONDS = _Seconds()
-"""A type of options: seconds above 0."""
 URL = click.argument("url", metavar="URL", type=UrlGiven())
 """The broker to talk to; the first argument of every command."""
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -75,6 +54,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for pro
 EXCHANGE = click.option(
     "--exchange",
     metavar="E",
+    type=NAME,
     default="default",
     show_default=True,
     help="The name space of the topic.",

@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bedplate.cli.arguments import named_values
-from bedplate.cli.broker import (
-    EXCHANGE,
-    JSON,
-    SECONDS,
-    TIMEOUT,
-    URL,
-    by_url,
-    converse,
-    give_up_after,
-)
+from bedplate.cli.broker import EXCHANGE, JSON, TIMEOUT, URL, by_url, converse, give_up_after
 from bedplate.cli.ending import Misuse
+from bedplate.cli.parameters import COUNT, NAME, SECONDS
 from bedplate.cli.values import json_text, printable, write, write_bytes
 
 if TYPE_CHECKING:
@@ -41,10 +33,10 @@ _CREDIT = 100
     ),
 )
 @URL
-@click.argument("topic", metavar="ADDRESS")
+@click.argument("topic", metavar="TOPIC", type=NAME)
 @click.argument("body", metavar="[BODY|-]", required=False, default="")
 @click.option("--fanout", is_flag=True, help="To everybody who is subscribed so.")
-@click.option("--server", metavar="S", default=None, help="To the server of this name.")
+@click.option("--server", metavar="S", type=NAME, help="To the server of this name.")
 @EXCHANGE
 @click.option(
     "--header",
@@ -80,8 +72,8 @@ def publish(  # noqa: PLR0913 - one parameter an option, as click hands them ove
 ) -> int:
     """Send a message to a topic.
 
-    Waits until the broker has it. ADDRESS is the name of the topic. BODY is text; "-" reads
-    standard input, nothing sends an empty body.
+    Waits until the broker has it. BODY is text; "-" reads standard input, nothing sends an empty
+    body.
     """
     given = _headers(headers)
     content = sys.stdin.buffer.read() if body == "-" else body.encode("utf-8", "surrogateescape")
@@ -103,8 +95,6 @@ def publish(  # noqa: PLR0913 - one parameter an option, as click hands them ove
 def _address(topic: str, *, exchange: str, server: str | None, fanout: bool) -> "Address":
     from bedplate.messaging import Address
 
-    if not topic:
-        raise Misuse("an address is the name of a topic.")
     if fanout and server is not None:
         raise Misuse("--fanout means everybody, --server one; choose.")
     if fanout:
@@ -150,20 +140,18 @@ def _content_type(body: bytes) -> str:
     ),
 )
 @URL
-@click.argument("topic", metavar="TOPIC")
+@click.argument("topic", metavar="TOPIC", type=NAME)
 @click.option("--fanout", is_flag=True, help="Hear what is sent to everybody on the topic.")
-@click.option("--server", metavar="S", default=None, help="Hear what is sent to this server.")
+@click.option("--server", metavar="S", type=NAME, help="Hear what is sent to this server.")
 @EXCHANGE
 @click.option(
     "--group",
     metavar="G",
-    default=None,
+    type=NAME,
     help="Share with the members of this group, which gets a copy of all that is sent. Without, "
     "messages are taken away from whoever else receives them.",
 )
-@click.option(
-    "--count", metavar="N", type=click.IntRange(min=1), help="End after so many messages."
-)
+@click.option("--count", metavar="N", type=COUNT, help="End after so many messages.")
 @click.option(
     "--timeout",
     metavar="S",

@@ -11,17 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bedplate.cli.arguments import named_values
-from bedplate.cli.broker import (
-    EXCHANGE,
-    JSON,
-    SECONDS,
-    TIMEOUT,
-    URL,
-    by_url,
-    converse,
-    give_up_after,
-)
-from bedplate.cli.ending import Misuse
+from bedplate.cli.broker import EXCHANGE, JSON, TIMEOUT, URL, by_url, converse, give_up_after
+from bedplate.cli.parameters import COUNT, NAME, SECONDS
 from bedplate.cli.values import json_text, printable, write
 
 if TYPE_CHECKING:
@@ -50,7 +41,7 @@ def notify() -> None:
     ),
 )
 @URL
-@click.argument("event_type", metavar="EVENT_TYPE")
+@click.argument("event_type", metavar="EVENT_TYPE", type=NAME)
 @click.argument("payload", metavar="[NAME=VALUE]...", nargs=-1)
 @click.option(
     "--priority",
@@ -60,7 +51,9 @@ def notify() -> None:
     show_default=True,
     help=f"One of {', '.join(_PRIORITIES)}.",
 )
-@click.option("--topic", metavar="T", default="notifications", show_default=True, help="Where to.")
+@click.option(
+    "--topic", metavar="T", type=NAME, default="notifications", show_default=True, help="Where to."
+)
 @EXCHANGE
 @click.option(
     "--publisher", metavar="P", default=None, help="Who says so; bedplate and this host otherwise."
@@ -89,10 +82,6 @@ def _send(  # noqa: PLR0913 - one parameter an option, as click hands them over
     or, where it is none, text.
     """
     given = named_values(payload)
-    if not event_type:
-        raise Misuse("a notification needs an event type, such as item.created.")
-    if not topic:
-        raise Misuse("a notification needs the name of a topic.")
 
     async def work(transport: "Transport", left: Callable[[], float]) -> int:
         import socket
@@ -129,6 +118,7 @@ def _send(  # noqa: PLR0913 - one parameter an option, as click hands them over
     "--topic",
     "topics",
     metavar="T",
+    type=NAME,
     multiple=True,
     default=("notifications",),
     show_default=True,
@@ -155,12 +145,10 @@ def _send(  # noqa: PLR0913 - one parameter an option, as click hands them over
 @click.option(
     "--pool",
     metavar="P",
-    default=None,
+    type=NAME,
     help="Share with the listeners of this pool, instead of getting a copy of everything.",
 )
-@click.option(
-    "--count", metavar="N", type=click.IntRange(min=1), help="End after so many notifications."
-)
+@click.option("--count", metavar="N", type=COUNT, help="End after so many notifications.")
 @click.option(
     "--timeout",
     metavar="S",
@@ -187,8 +175,6 @@ def _tail(  # noqa: PLR0913 - one parameter an option, as click hands them over
     notifications are heard from now on.
     """
     wanted = priorities or _PRIORITIES
-    if not all(topics):
-        raise Misuse("a topic has a name.")
 
     async def work(transport: "Transport", _: Callable[[], float]) -> int:
         from bedplate.messaging import notify as notify_

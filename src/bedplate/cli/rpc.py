@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from bedplate.cli.arguments import named_values
-from bedplate.cli.broker import EXCHANGE, JSON, SECONDS, TIMEOUT, URL, by_url, converse
+from bedplate.cli.broker import EXCHANGE, JSON, TIMEOUT, URL, by_url, converse
 from bedplate.cli.description import description_text
 from bedplate.cli.ending import Failed, Misuse
+from bedplate.cli.parameters import NAME, SECONDS, VERSION
 from bedplate.cli.values import json_text, printable, write
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def rpc() -> None:
     """Call methods of services, and find who serves them."""
 
 
-_TOPIC = click.argument("topic", metavar="TOPIC")
+_TOPIC = click.argument("topic", metavar="TOPIC", type=NAME)
 _NAMESPACE = click.option("--namespace", metavar="N", default="", help="Of the method.")
 _ASKED = click.option(
-    "--server", metavar="S", default=None, help="Ask this server, not any that serves the topic."
+    "--server", metavar="S", type=NAME, help="Ask this server, not any that serves the topic."
 )
 
 
@@ -52,12 +53,14 @@ _ASKED = click.option(
 )
 @URL
 @_TOPIC
-@click.argument("method", metavar="METHOD")
+@click.argument("method", metavar="METHOD", type=NAME)
 @click.argument("arguments", metavar="[NAME=VALUE]...", nargs=-1)
 @_ASKED
 @EXCHANGE
 @_NAMESPACE
-@click.option("--version", metavar="V", default="", help="Of the interface, such as 1.2.")
+@click.option(
+    "--version", metavar="V", type=VERSION, default="", help="Of the interface, such as 1.2."
+)
 @TIMEOUT
 @click.option(
     "--heartbeat",
@@ -182,11 +185,16 @@ def _progress(what: str) -> Iterator[Callable[[object], None] | None]:
 )
 @URL
 @_TOPIC
-@click.option("--server", metavar="S", default=None, help="This server's own name on the topic.")
+@click.option("--server", metavar="S", type=NAME, help="This server's own name on the topic.")
 @EXCHANGE
 @_NAMESPACE
 @click.option(
-    "--version", metavar="V", default="1.0", show_default=True, help="The version to serve."
+    "--version",
+    metavar="V",
+    type=VERSION,
+    default="1.0",
+    show_default=True,
+    help="The version to serve.",
 )
 @click.option(
     "--timeout",

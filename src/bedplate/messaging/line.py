@@ -240,8 +240,9 @@ class Line:
         return self._recovery.failed(self.route.clock.now(), chance, refused=refused)
 
     def _report(self, error: TransportError, wait: float | None) -> None:
-        # The same reason again, for hours perhaps, is no news.
-        news = str(error) != self._told
+        # The same reason again, for hours perhaps, is no news; nor is what whoever opened this
+        # gets for an error.
+        news = str(error) != self._told and not (wait is None and self.epoch == 0)
         self._last, self._told = error, str(error)
         then = "giving up" if wait is None else f"trying again in {wait:.1f} s"
         _log.log(

@@ -143,7 +143,7 @@ def test_what_cannot_be_sent_is_wrong_use(
 ) -> None:
     """It is refused with status 2 before anything is connected."""
     assert why in failed(capsys, "publish", "memory://x/", "orders", "x", *options, status=2)
-    assert "an address" in failed(capsys, "publish", "memory://x/", "", status=2)
+    assert "'TOPIC': it is empty" in failed(capsys, "publish", "memory://x/", "", status=2)
 
 
 # --- subscribe ----------------------------------------------------------------------------------

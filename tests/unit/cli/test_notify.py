@@ -87,14 +87,14 @@ def test_priority_publisher_and_topic_can_be_chosen(
     ("arguments", "why"),
     [
         (["send", "memory://x/", "item.created", "bolt"], "write name=value"),
-        (["send", "memory://x/", ""], "event type"),
+        (["send", "memory://x/", ""], "'EVENT_TYPE': it is empty"),
         (["send", "memory://x/", "a", "--topic", ""], "topic"),
         (["send", "memory://x/", "a", "--priority", "urgent"], "'critical'"),
         (["send", "memory//x", "a"], "a URL looks like"),
         (["tail", "memory//x"], "a URL looks like"),
         (["tail", "memory://x/", "--priority", "urgent"], "'critical'"),
         (["tail", "memory://x/", "--topic", ""], "topic"),
-        (["tail", "memory://x/", "--count", "0"], "0"),
+        (["tail", "memory://x/", "--count", "0"], "'0' is no number above 0"),
     ],
 )
 def test_wrong_use_is_told(capsys: Captured, arguments: Sequence[str], why: str) -> None:

@@ -214,6 +214,7 @@ def test_casts_are_not_waited_for(served: str, capsys: Captured) -> None:
         (["--timeout", "nan"], "'nan' is no number of seconds above 0"),
         (["--ttl", "inf"], "'inf' is no number of seconds above 0"),
         (["--timeot", "3"], "--timeout"),
+        (["--version", "one"], "versions look like 1.0"),
     ],
 )
 def test_options_that_make_no_sense_are_wrong_use(
