@@ -58,6 +58,7 @@ TRANSPORT = tuple(
         "consumer",
         "inflow",
         "delivery",
+        "lookout",
         "line",
         "outbox",
         "wheel",
@@ -179,6 +180,9 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
         ),
         "health": Row(may=("config", "_floor", "clock", "errors")),
         "observability": Row(may=("messaging.observe",), doors=("health", "config"), alone=True),
+        "observability.otel": Row(
+            may=("messaging.observe",), doors=("health", "config"), third=("opentelemetry",)
+        ),
         "observability.prometheus": Row(
             may=("messaging.observe",), doors=("health", "config"), third=("prometheus_client",)
         ),
@@ -191,6 +195,11 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
         "bench.peers.aio_pika_rpc": Row(third=("aio_pika",)),
         "bench.peers.aiormq_rpc": Row(third=("aiormq",)),
         "bench.peers.oslo_messaging_rpc": Row(third=("oslo_config", "oslo_messaging")),
+        "bench.options_runner": Row(),
+        "bench.peers.oslo_config_options": Row(third=("oslo_config",)),
+        "bench.peers.pydantic_settings_options": Row(third=("pydantic", "pydantic_settings")),
+        "bench.peers.dynaconf_options": Row(third=("dynaconf",)),
+        "bench.peers.environ_config_options": Row(third=("attrs", "environ")),
         "cli": Row(
             doors=(*FRONT_DOORS, "service", "demo", "bench", "testing"), third=("click", "rich")
         ),

@@ -12,7 +12,7 @@ from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
 from msgspec import Struct
 
 from bedplate.errors import BedplateError
-from bedplate.messaging.types import NO_HEADERS, Address, Headers, HeaderValue
+from bedplate.messaging.types import NO_HEADERS, Address, Headers, HeaderValue, Kind
 
 __all__ = [
     "Closed",
@@ -28,8 +28,12 @@ __all__ = [
     "WorkObserver",
     "WorkObservers",
     "following",
+    "kind_of",
     "outcome_of",
+    "place_of",
 ]
+
+_KINDS = frozenset({"call", "cast", "event", "reply", "fault", "beat", "cancel"})
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -191,6 +195,9 @@ def following(span: Span) -> Iterator[Span]:
         span.ended(None)
 
 
+# --- words for labels: few of them, whatever a peer sends -----------------------------------------
+
+
 def outcome_of(error: BaseException | None) -> str:
     """Return how work ended, in one of few words: for labels, never for people.
 
@@ -203,6 +210,20 @@ def outcome_of(error: BaseException | None) -> str:
         return type(error).code
     # asyncio's, and not named by its class: nothing here knows of loops.
     return "cancelled" if type(error).__name__ == "CancelledError" else "failed"
+
+
+def place_of(address: Address) -> str:
+    """Return the topic, with the exchange where it is not the default; empty for private ones."""
+    if address.kind is Kind.PRIVATE:
+        return ""
+    if address.exchange in ("default", ""):
+        return address.name
+    return f"{address.exchange}/{address.name}"
+
+
+def kind_of(event: Sent | Received | GivenUp) -> str:
+    """Return the kind of a message where it is one of bedplate's own, else ``other``."""
+    return event.kind if event.kind in _KINDS else "other"
 
 
 # --- those who hear -----------------------------------------------------------------------------

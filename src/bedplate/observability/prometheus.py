@@ -5,26 +5,29 @@ Knows of messages what `bedplate.messaging.observe` tells.
 """
 
 import time
-from collections.abc import Callable
-from math import inf
-from typing import NamedTuple, final
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from bedplate.messaging.observe import Closed, Opened, Received, Sent
+from bedplate.messaging.observe import (
+    Closed,
+    GivenUp,
+    Leave,
+    Opened,
+    Received,
+    Sent,
+    Work,
+    kind_of,
+    outcome_of,
+    place_of,
+)
 
 __all__ = ["PrometheusObserver"]
 
-_MOST = 100_000
-"""How many calls one side may have open before the oldest are forgotten."""
-
-
-class _Call(NamedTuple):
-    """A call without an answer yet. Times are those of the observer's clock."""
-
-    topic: str
-    began: float
-    until: float
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @final
@@ -39,19 +42,24 @@ class PrometheusObserver:
     metric                                   labels                what
     ======================================== ===================== ============================
     ``bedplate_messages_sent_total``         topic, kind           handed to a link
-    ``bedplate_messages_received_total``     topic, kind, verdict  arrived; ``expired``,
-                                                                   ``duplicate`` and ``park``
-                                                                   are verdicts
-    ``bedplate_messages_redelivered_total``  topic                 arrived more than once
-    ``bedplate_call_seconds``                topic, side, outcome  from request to answer
-    ``bedplate_calls_in_flight``             side                  without an answer yet
+    ``bedplate_messages_received_total``     topic, kind           arrived
+    ``bedplate_messages_redelivered_total``  topic, kind           arrived more than once
+    ``bedplate_messages_expired_total``      topic, kind           too late to be run
+    ``bedplate_messages_duplicate_total``    topic, kind           done before, not run again
+    ``bedplate_messages_parked_total``       topic, kind           tried too often, set aside
+    ``bedplate_call_seconds``                topic, outcome        from call to answer
+    ``bedplate_publish_seconds``             topic, verb, outcome  until the broker has the rest
+    ``bedplate_wait_seconds``                topic, verb           from arrival to handler
+    ``bedplate_handle_seconds``              topic, verb, outcome  the handler alone
+    ``bedplate_in_flight``                   work                  ``call``, ``publish`` and
+                                                                   ``handle`` under way
     ``bedplate_links``                       line                  up now
     ``bedplate_links_opened_total``          line                  came up, ever
     ======================================== ===================== ============================
 
-    ``topic`` is empty for what goes to a private address, answers above all. ``side`` is
-    ``client`` or ``server``, ``outcome`` ``reply`` or ``fault``. A call that nobody answers is in
-    flight until its time to live is over; it has no latency.
+    ``topic`` is empty for what goes to a private address, answers above all. ``outcome`` is
+    ``ok``, the code of bedplate's error, ``cancelled``, or ``failed`` for errors of others: what
+    a handler raises, and what a client's ``errors`` make of it.
     """
 
     def __init__(
@@ -60,65 +68,52 @@ class PrometheusObserver:
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        def messages(name: str, what: str) -> Counter:
+            return Counter(f"bedplate_messages_{name}", what, ("topic", "kind"), registry=registry)
+
+        def seconds(name: str, what: str, *labels: str) -> Histogram:
+            return Histogram(
+                f"bedplate_{name}_seconds", what, labels, registry=registry, buckets=_BUCKETS
+            )
+
         self._now = now
-        self._sent = Counter(
-            "bedplate_messages_sent",
-            "Messages handed to a link.",
-            ("topic", "kind"),
-            registry=registry,
+        self._sent = messages("sent", "Messages handed to a link.")
+        self._received = messages("received", "Messages that arrived.")
+        self._redelivered = messages("redelivered", "Messages that arrived more than once.")
+        self._given_up = {
+            "expired": messages("expired", "Messages too late to be run."),
+            "duplicate": messages("duplicate", "Messages done before and not run again."),
+            "park": messages("parked", "Messages tried too often and set aside."),
+        }
+        self._call = seconds("call", "From a call to its answer or failure.", "topic", "outcome")
+        self._publish = seconds(
+            "publish", "Until the broker has what is no call.", "topic", "verb", "outcome"
         )
-        self._received = Counter(
-            "bedplate_messages_received",
-            "Messages that arrived, and what was decided about them.",
-            ("topic", "kind", "verdict"),
-            registry=registry,
-        )
-        self._redelivered = Counter(
-            "bedplate_messages_redelivered",
-            "Messages that arrived more than once.",
-            ("topic",),
-            registry=registry,
-        )
-        self._seconds = Histogram(
-            "bedplate_call_seconds",
-            "From request to answer.",
-            ("topic", "side", "outcome"),
-            registry=registry,
-        )
+        self._wait = seconds("wait", "From a message's arrival to its handler.", "topic", "verb")
+        self._handle = seconds("handle", "The handling of messages.", "topic", "verb", "outcome")
+        self._flying = Gauge("bedplate_in_flight", "Work under way.", ("work",), registry=registry)
         self._links = Gauge("bedplate_links", "Links that are up.", ("line",), registry=registry)
         self._opened = Counter(
             "bedplate_links_opened", "Links that came up.", ("line",), registry=registry
         )
-        flying = Gauge(
-            "bedplate_calls_in_flight", "Calls without an answer yet.", ("side",), registry=registry
-        )
-        self._calling: dict[str, _Call] = {}
-        self._serving: dict[str, _Call] = {}
-        flying.labels("client").set_function(lambda: self._open(self._calling))
-        flying.labels("server").set_function(lambda: self._open(self._serving))
+
+    # --- messages and links ---------------------------------------------------------------------
 
     def sent(self, event: Sent) -> None:
-        """Count it; begin a call of ours, or end one that we serve."""
-        topic = _topic(event)
-        self._sent.labels(topic, event.kind).inc()
-        if event.kind == "call":
-            ttl = inf if event.ttl is None else event.ttl
-            self._begin(self._calling, event.correlation_id, topic, ttl)
-        elif event.kind in ("reply", "fault"):
-            self._end(self._serving, event.correlation_id, "server", event.kind)
+        """Count it."""
+        self._sent.labels(place_of(event.address), kind_of(event)).inc()
 
     def received(self, event: Received) -> None:
-        """Count it; begin a call that we serve, or end one of ours."""
-        topic = _topic(event)
-        self._received.labels(topic, event.kind, event.verdict).inc()
+        """Count it."""
+        self._received.labels(place_of(event.address), kind_of(event)).inc()
         if event.redelivered:
-            self._redelivered.labels(topic).inc()
-        if event.kind == "call" and event.verdict == "run":
-            self._begin(self._serving, event.correlation_id, topic, inf)
-        elif event.kind in ("reply", "fault"):
-            self._end(self._calling, event.correlation_id, "client", event.kind)
-        elif event.kind == "cancel":
-            self._serving.pop(event.correlation_id, None)
+            self._redelivered.labels(place_of(event.address), kind_of(event)).inc()
+
+    def given_up(self, event: GivenUp) -> None:
+        """Count it."""
+        counter = self._given_up.get(event.verdict)
+        if counter is not None:
+            counter.labels(place_of(event.address), kind_of(event)).inc()
 
     def opened(self, event: Opened) -> None:
         """Count a link that came up."""
@@ -129,26 +124,49 @@ class PrometheusObserver:
         """Count a link that is gone."""
         self._links.labels(event.line).dec()
 
-    # --- calls ----------------------------------------------------------------------------------
+    # --- work -----------------------------------------------------------------------------------
 
-    def _begin(self, calls: dict[str, _Call], key: str, topic: str, ttl: float) -> None:
-        now = self._now()
-        # A repeat of a call began when the call did.
-        calls.setdefault(key, _Call(topic, now, now + ttl))
-        # The oldest come first; those behind a patient one wait for the limit.
-        while len(calls) > _MOST or next(iter(calls.values())).until <= now:
-            del calls[next(iter(calls))]
+    def begun(self, work: Work) -> "_Timed":
+        """Time it to its end."""
+        topic = place_of(work.address)
+        if work.handling:
+            self._wait.labels(topic, work.verb).observe(work.waited)
+            flying = self._flying.labels("handle")
+        else:
+            flying = self._flying.labels("call" if work.verb == "call" else "publish")
+        flying.inc()
+        began = self._now()
 
-    def _end(self, calls: dict[str, _Call], key: str, side: str, outcome: str) -> None:
-        call = calls.pop(key, None)
-        if call is not None:
-            self._seconds.labels(call.topic, side, outcome).observe(self._now() - call.began)
+        def ended(outcome: str) -> None:
+            flying.dec()
+            seconds = self._now() - began
+            if work.handling:
+                self._handle.labels(topic, work.verb, outcome).observe(seconds)
+            elif work.verb == "call":
+                self._call.labels(topic, outcome).observe(seconds)
+            else:
+                self._publish.labels(topic, work.verb, outcome).observe(seconds)
 
-    def _open(self, calls: dict[str, _Call]) -> int:
-        """Count the calls that may still be answered; asked from whichever thread scrapes."""
-        now = self._now()
-        return sum(call.until > now for call in list(calls.values()))
+        return _Timed(ended)
 
 
-def _topic(event: Sent | Received) -> str:
-    return "" if event.address.kind.value == "private" else event.address.name
+@final
+class _Timed:
+    """One piece of work, waited for to end; it carries nothing and is nowhere current."""
+
+    __slots__ = ("_ended",)
+
+    headers = _NOTHING
+
+    def __init__(self, ended: Callable[[str], None]) -> None:
+        self._ended = ended
+
+    def enter(self) -> Leave:
+        return _stay
+
+    def ended(self, error: BaseException | None) -> None:
+        self._ended(outcome_of(error))
+
+
+def _stay() -> None:
+    """Leave nothing: nothing was entered."""

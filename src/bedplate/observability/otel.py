@@ -1,0 +1,361 @@
+"""``OpenTelemetryObserver``: what a transport does, as spans and metrics (extra ``otel``).
+
+Follows OpenTelemetry's semantic conventions for RPC and messaging. Knows of messages what
+`bedplate.messaging.observe` tells, and never what they say: no argument, result, payload or text
+of an application's error gets into a span. Sets nothing up: providers, exporters and sampling are
+the application's.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import final
+
+from opentelemetry import context, metrics, trace
+from opentelemetry.context import Context
+from opentelemetry.metrics import Histogram, Meter, MeterProvider
+from opentelemetry.propagators.textmap import Getter, TextMapPropagator
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode, TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from bedplate.messaging.observe import (
+    Closed,
+    GivenUp,
+    Leave,
+    Opened,
+    Received,
+    Sent,
+    Work,
+    kind_of,
+    outcome_of,
+    place_of,
+)
+
+__all__ = ["OpenTelemetryObserver"]
+
+_Header = str | int | float | bool | bytes | None
+_Carried = Mapping[str, _Header]
+_Attributes = dict[str, str | int | float | bool]
+
+_NAME = "bedplate"
+_LONGEST = MappingProxyType({"traceparent": 256, "tracestate": 512, "baggage": 8192})
+"""How many characters such a header may have: at least what its standard demands, and no more."""
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_NOTHING: _Carried = MappingProxyType({})
+_SYSTEMS = MappingProxyType({"rabbit": "rabbitmq", "rabbits": "rabbitmq"})
+"""What the conventions call a broker, where that is not the scheme of its URL."""
+
+
+@final
+class OpenTelemetryObserver:
+    """Traces and measures the transports it is given to: ``Transport.connect(…, observers=[it])``.
+
+    Without providers it uses the global ones, whenever they are set; a signal whose provider is
+    not set costs next to nothing. What is sent carries what ``propagator`` writes, by default W3C
+    ``traceparent`` and ``tracestate``; to send baggage too, give one that does. A message that
+    brings trace context of its own keeps it. One observer may serve all transports of an event
+    loop. ``now`` tells seconds.
+
+    ================ ========== ================================= =================================
+    work             kind       name                              lasts
+    ================ ========== ================================= =================================
+    a call           client     ``topic/method``                  until its caller has the answer
+    its handling     server     ``topic/method``                  as long as its handler
+    sending the rest producer   ``cast topic``, ``notify topic``… until the broker has it
+    handling that    consumer   ``process topic``                 as long as its handler
+    ================ ========== ================================= =================================
+
+    What handles a message is a child of what sent it, and what is no call is linked to it as well.
+
+    ===================================== ============= ========================================
+    metric                                instrument    what
+    ===================================== ============= ========================================
+    ``rpc.client.call.duration``          histogram, s  from call to answer, or its failure
+    ``rpc.server.call.duration``          histogram, s  the handler alone
+    ``messaging.client.operation.duration`` histogram, s  until the broker has what is no call
+    ``messaging.process.duration``        histogram, s  the handler of what is no call
+    ``bedplate.message.wait``             histogram, s  from arrival here to the handler
+    ``bedplate.work.active``              up-down       calls, sendings and handlers under way
+    ``bedplate.messages.sent``            counter       handed to a link
+    ``bedplate.messages.received``        counter       arrived
+    ``bedplate.messages.redelivered``     counter       arrived more than once
+    ``bedplate.messages.expired``         counter       too late to be run
+    ``bedplate.messages.parked``          counter       tried too often, set aside
+    ``bedplate.links``                    up-down       links that are up
+    ``bedplate.links.opened``             counter       links that came up, ever
+    ===================================== ============= ========================================
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+        propagator: TextMapPropagator | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tracer = trace.get_tracer(_NAME, tracer_provider=tracer_provider)
+        self._instruments = _Instruments(metrics.get_meter(_NAME, meter_provider=meter_provider))
+        self._propagator = propagator or TraceContextTextMapPropagator()
+        self._now = now
+
+    # --- messages and links ---------------------------------------------------------------------
+
+    def sent(self, event: Sent) -> None:
+        """Count it."""
+        self._instruments.sent.add(1, _about(event))
+
+    def received(self, event: Received) -> None:
+        """Count it."""
+        self._instruments.received.add(1, {**_about(event), "bedplate.verdict": event.verdict})
+        if event.redelivered:
+            self._instruments.redelivered.add(1, _about(event))
+
+    def given_up(self, event: GivenUp) -> None:
+        """Count it; what comes too late is seen in its trace as well."""
+        if event.verdict == "park":
+            self._instruments.parked.add(1, _about(event))
+        elif event.verdict == "expired":
+            self._instruments.expired.add(1, _about(event))
+            self._show_expired(event)
+
+    def opened(self, event: Opened) -> None:
+        """Count a link that came up."""
+        self._instruments.links.add(1, {"bedplate.line": event.line})
+        self._instruments.opened.add(1, {"bedplate.line": event.line})
+
+    def closed(self, event: Closed) -> None:
+        """Count a link that is gone."""
+        self._instruments.links.add(-1, {"bedplate.line": event.line})
+
+    # --- work -----------------------------------------------------------------------------------
+
+    def begun(self, work: Work) -> "_Span":
+        """Open a span; of what is sent a child of the current one, else of the sender's."""
+        measured = _measured(work)
+        if work.handling:
+            parent = self._extracted(work.headers)
+            self._instruments.wait.record(work.waited, measured)
+        else:
+            parent = context.get_current()
+        links = [] if work.verb == "call" else _links(self._extracted(work.headers))
+        span = self._tracer.start_span(
+            _name(work), parent, _kind(work), {**measured, **_told(work)}, links
+        )
+        inside = trace.set_span_in_context(span, parent)
+        carried: dict[str, str] = {}
+        if not work.handling and not links:
+            self._propagator.inject(carried, inside)
+        return _Span(self._instruments, work, span, inside, carried, measured, self._now)
+
+    def _extracted(self, headers: _Carried) -> Context:
+        """Return what a message brought, and nothing of what happens to be current here."""
+        return self._propagator.extract(headers, Context(), _READER)
+
+    def _show_expired(self, event: GivenUp) -> None:
+        parent = self._extracted(event.headers)
+        if not trace.get_current_span(parent).get_span_context().is_valid:
+            return
+        about: _Attributes = {"messaging.operation.type": "process", "error.type": event.verdict}
+        if event.id:
+            about["messaging.message.id"] = event.id
+        topic = place_of(event.address)
+        if topic:
+            about["messaging.destination.name"] = topic
+        span = self._tracer.start_span(
+            f"expire {topic}".rstrip(), parent, SpanKind.CONSUMER, about, _links(parent)
+        )
+        span.set_status(Status(StatusCode.ERROR, "Its time was over before it could run."))
+        span.end()
+
+
+class _Instruments:
+    """The metrics; made once an observer."""
+
+    __slots__ = (
+        "active",
+        "client",
+        "expired",
+        "links",
+        "opened",
+        "operation",
+        "parked",
+        "process",
+        "received",
+        "redelivered",
+        "sent",
+        "server",
+        "wait",
+    )
+
+    def __init__(self, meter: Meter) -> None:
+        def seconds(name: str, what: str) -> Histogram:
+            return meter.create_histogram(
+                name, "s", what, explicit_bucket_boundaries_advisory=_BUCKETS
+            )
+
+        def messages(name: str, what: str) -> metrics.Counter:
+            return meter.create_counter(f"bedplate.messages.{name}", "{message}", what)
+
+        self.client = seconds("rpc.client.call.duration", "From a call to its answer or failure.")
+        self.server = seconds("rpc.server.call.duration", "The handling of a call.")
+        self.operation = seconds(
+            "messaging.client.operation.duration", "From sending until the broker has it."
+        )
+        self.process = seconds("messaging.process.duration", "The handling of a message.")
+        self.wait = seconds("bedplate.message.wait", "From a message's arrival to its handler.")
+        self.active = meter.create_up_down_counter(
+            "bedplate.work.active", "{work}", "Calls, sendings and handlers under way."
+        )
+        self.sent = messages("sent", "Messages handed to a link.")
+        self.received = messages("received", "Messages that arrived.")
+        self.redelivered = messages("redelivered", "Messages that arrived more than once.")
+        self.expired = messages("expired", "Messages too late to be run.")
+        self.parked = messages("parked", "Messages tried too often and set aside.")
+        self.links = meter.create_up_down_counter("bedplate.links", "{link}", "Links that are up.")
+        self.opened = meter.create_counter(
+            "bedplate.links.opened", "{link}", "Links that came up, ever."
+        )
+
+    def duration(self, work: Work) -> Histogram:
+        """Return the histogram of this sort of work."""
+        if work.verb == "call":
+            return self.server if work.handling else self.client
+        return self.process if work.handling else self.operation
+
+
+@final
+class _Span:
+    """One piece of work as a span, and in the metrics."""
+
+    __slots__ = (
+        "_began",
+        "_inside",
+        "_instruments",
+        "_measured",
+        "_now",
+        "_span",
+        "_work",
+        "headers",
+    )
+
+    def __init__(
+        self,
+        instruments: _Instruments,
+        work: Work,
+        span: trace.Span,
+        inside: Context,
+        headers: Mapping[str, str],
+        measured: _Attributes,
+        now: Callable[[], float],
+    ) -> None:
+        self.headers: _Carried = headers
+        self._instruments, self._work, self._span, self._inside = instruments, work, span, inside
+        self._measured, self._now, self._began = measured, now, now()
+        instruments.active.add(1, {"bedplate.work": _sort(work)})
+
+    def enter(self) -> Leave:
+        token = context.attach(self._inside)
+        return lambda: context.detach(token)
+
+    def ended(self, error: BaseException | None) -> None:
+        self._instruments.active.add(-1, {"bedplate.work": _sort(self._work)})
+        measured = self._measured
+        if error is not None:
+            measured = {**measured, "error.type": _type_of(error)}
+            self._span.set_attribute("error.type", _type_of(error))
+            self._span.set_status(Status(StatusCode.ERROR))
+        seconds = self._now() - self._began
+        self._instruments.duration(self._work).record(seconds, measured, self._inside)
+        self._span.end()
+
+
+class _Reader(Getter[_Carried]):
+    """Reads trace context from headers that anybody may have written."""
+
+    def get(self, carrier: _Carried, key: str) -> list[str] | None:
+        value = carrier.get(key)
+        if not isinstance(value, str | bytes) or len(value) > _LONGEST.get(key, 512):
+            return None
+        return [value if isinstance(value, str) else value.decode("ascii", "replace")]
+
+    def keys(self, carrier: _Carried) -> list[str]:
+        return list(carrier)
+
+
+_READER = _Reader()
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def _name(work: Work) -> str:
+    topic = place_of(work.address)
+    if work.verb == "call":
+        return f"{topic}/{work.name}"
+    return f"{'process' if work.handling else work.verb} {topic}".rstrip()
+
+
+def _kind(work: Work) -> SpanKind:
+    if work.verb == "call":
+        return SpanKind.SERVER if work.handling else SpanKind.CLIENT
+    return SpanKind.CONSUMER if work.handling else SpanKind.PRODUCER
+
+
+def _sort(work: Work) -> str:
+    if work.handling:
+        return "handle"
+    return "call" if work.verb == "call" else "publish"
+
+
+def _measured(work: Work) -> _Attributes:
+    """Return the attributes that metrics have too: of each there are few values."""
+    topic = place_of(work.address)
+    found: _Attributes = {"messaging.system": _SYSTEMS.get(work.driver, work.driver)}
+    if work.verb == "call":
+        found["rpc.system.name"] = _NAME
+        found["rpc.method"] = f"{topic}/{work.name}"
+    else:
+        found["messaging.operation.name"] = "process" if work.handling else work.verb
+        found["messaging.operation.type"] = "process" if work.handling else "send"
+    if topic:
+        found["messaging.destination.name"] = topic
+    if work.group:
+        found["messaging.consumer.group.name"] = work.group
+    return found
+
+
+def _told(work: Work) -> _Attributes:
+    """Return the attributes that belong to this one piece of work."""
+    found: _Attributes = {"messaging.message.body.size": work.size}
+    if work.id:
+        found["messaging.message.id"] = work.id
+    if work.correlation_id:
+        found["messaging.message.conversation_id"] = work.correlation_id
+    if work.address.kind.value == "private":
+        found["messaging.destination.temporary"] = True
+    elif work.address.server_name:
+        found["bedplate.server"] = work.address.server_name
+    if work.verb == "notify":
+        found["bedplate.event_type"] = work.name
+    elif work.verb != "call" and work.name:
+        found["rpc.method"] = f"{place_of(work.address)}/{work.name}"
+    if work.handling:
+        found["bedplate.waited"] = work.waited
+        found["bedplate.attempts"] = work.attempts
+    return found
+
+
+def _about(event: Sent | Received | GivenUp) -> _Attributes:
+    return {"messaging.destination.name": place_of(event.address), "bedplate.kind": kind_of(event)}
+
+
+def _links(brought: Context) -> list[Link]:
+    """Return a link to what a message brought, if it brought anything."""
+    there = trace.get_current_span(brought).get_span_context()
+    return [Link(there)] if there.is_valid else []
+
+
+def _type_of(error: BaseException) -> str:
+    outcome = outcome_of(error)
+    return type(error).__qualname__ if outcome == "failed" else outcome
