@@ -40,6 +40,7 @@ from bedplate.messaging.rpc.introspect import describe as describe
 from bedplate.messaging.rpc.introspect import survey as survey
 from bedplate.messaging.rpc.options import Choices as Choices
 from bedplate.messaging.rpc.options import Options as Options
+from bedplate.messaging.rpc.serializer import Serializer as Serializer
 from bedplate.messaging.rpc.server import Server as Server
 from bedplate.messaging.rpc.serving import serve as serve
 from bedplate.messaging.rpc.terms import ServerOptions as ServerOptions
@@ -64,6 +65,7 @@ __all__ = [
     "Proceed",
     "Schema",
     "Send",
+    "Serializer",
     "Served",
     "ServedInterface",
     "Server",

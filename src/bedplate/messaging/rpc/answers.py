@@ -13,6 +13,7 @@ from bedplate.errors import CodecError, MessagingError, RequestExpired
 from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.intake import TTL_HEADER, Verdict
 from bedplate.messaging.rpc.faults import fault_of
+from bedplate.messaging.rpc.serializer import Codec
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import NO_HEADERS, Headers, Outbound, Want
 from bedplate.messaging.wheel import Timer
@@ -29,17 +30,17 @@ _SHORTEST_BEAT = 0.03
 class Answers:
     """Answers the requests of one server. ``late`` and ``lost`` count answers not sent."""
 
-    __slots__ = ("late", "lost", "topic", "transport")
+    __slots__ = ("codec", "late", "lost", "topic", "transport")
 
-    def __init__(self, transport: Transport, topic: str) -> None:
-        self.transport, self.topic = transport, topic
+    def __init__(self, transport: Transport, topic: str, codec: Codec) -> None:
+        self.transport, self.topic, self.codec = transport, topic, codec
         self.late = 0
         self.lost = 0
 
     def result(self, request: Request, deadline: float | None, result: object) -> bool:
         """Send a result, or why it cannot be sent; return whether it was the result."""
         try:
-            body = native.dumps(result, f"the result of {request.method}()")
+            body = self.codec.dumps(result, f"the result of {request.method}()")
             self._send(request, deadline, native.encode(Reply(request.id, body)).body, "reply")
         except Exception as error:  # noqa: BLE001 - the application's types may raise anything
             known = isinstance(error, CodecError)
@@ -48,9 +49,9 @@ class Answers:
                 request.method,
                 self.topic,
                 error if known else type(error).__name__,
-                exc_info=None if known else error,
+                exc_info=error.__cause__ if known else error,
             )
-            self.fault(request, deadline, fault_of(error, request.id))
+            self.fault(request, deadline, fault_of(error, request.id, codec=self.codec))
             return False
         return True
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -32,6 +31,7 @@ from bedplate.messaging.rpc.crossing import Crossing
 from bedplate.messaging.rpc.endings import Asked, bounce_error, deadline_error, end_error
 from bedplate.messaging.rpc.faults import Errors, error_of
 from bedplate.messaging.rpc.options import Options
+from bedplate.messaging.rpc.serializer import Codec
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import (
     NO_HEADERS,
@@ -52,7 +52,6 @@ from bedplate.messaging.wire.values import Beat, Cancel, Fault, Reply, Request
 __all__ = ["Caller", "ClientStatistics"]
 
 _log = logging.getLogger("bedplate.messaging.rpc")
-_ANY: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)
 _BREATH = 0.01
 
 
@@ -79,9 +78,9 @@ class ClientStatistics(Struct, frozen=True):
 class Caller:
     """Makes calls over one transport, on its loop."""
 
-    def __init__(self, transport: Transport, name: str) -> None:
+    def __init__(self, transport: Transport, name: str, codec: Codec) -> None:
         self.transport = transport
-        self._name = name
+        self._name, self._codec = name, codec
         self._calls: Calls[Asked] = Calls()
         self._inbox: Inbox | None = None
         self._opening: asyncio.Task[Inbox] | None = None
@@ -322,6 +321,7 @@ class Caller:
         reply_to: Address | None = None,
         timeout: float | None = None,
     ) -> Request:
+        dump = self._codec.dump_context
         return Request(
             call_id,
             method,
@@ -332,7 +332,7 @@ class Caller:
             options.heartbeat,
             timeout,
             self._name,
-            options.context,
+            options.context if dump is None else dump(options.context),
         )
 
     def _tell_cancelled(self, call: Call[Asked]) -> None:
@@ -369,7 +369,7 @@ class Caller:
                 call = calls.fault(value.call)
                 if call is not None:
                     token = call.token
-                    token.fail(error_of(value, str(token.address), token.errors))
+                    token.fail(error_of(value, str(token.address), token.errors, self._codec))
             elif type(value) is Beat:
                 self._beat(value)
             else:
@@ -407,7 +407,7 @@ class Caller:
         if beat.progress is None or hear is None:
             return
         try:
-            hear(native.loads(beat.progress, _ANY, "progress"))
+            hear(self._codec.loaded(beat.progress, "progress"))
         except Exception as error:  # noqa: BLE001 - the application's callback; the call goes on
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "on_progress raised", "exception": error}

@@ -9,9 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Self, TypeVar, Unpack, final
 
-import msgspec
-
-from bedplate.errors import DeadlineExceeded, MalformedMessage
+from bedplate.errors import DeadlineExceeded
 from bedplate.messaging.rpc.caller import Caller, ClientStatistics
 from bedplate.messaging.rpc.endings import deadline_error
 from bedplate.messaging.rpc.faults import Errors
@@ -24,15 +22,14 @@ from bedplate.messaging.rpc.interceptors import (
 )
 from bedplate.messaging.rpc.interface import Interface, contract_of, stub
 from bedplate.messaging.rpc.options import Choices, Options
+from bedplate.messaging.rpc.serializer import Serializer, codec_of
 from bedplate.messaging.rpc.signature import Signature
 from bedplate.messaging.transport import Transport
-from bedplate.messaging.wire import native
 
 __all__ = ["Client", "client"]
 
 I = TypeVar("I", bound=Interface)  # noqa: E741 - no other letter says interface
 
-_ANY: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)
 _NO_ERRORS: Errors = MappingProxyType({})
 _STAGE = "in an interceptor"
 _GRACE = 0.05
@@ -51,10 +48,11 @@ class Client:
     Arguments are keywords of the remote method; how to call is set by `with_` and never mixes
     with them. ``errors`` maps codes of faults to the classes to raise for them; nothing else is
     ever looked up. ``name`` is what servers see as the peer. ``interceptors`` run around each call,
-    cast and fanout, the first outermost; see `ClientInterceptor`. Belongs to the transport's loop.
+    cast and fanout, the first outermost; see `ClientInterceptor`. ``serializer`` carries values of
+    the application that JSON does not know; see `Serializer`. Belongs to the transport's loop.
     """
 
-    __slots__ = ("_caller", "_errors", "_interceptors", "options")
+    __slots__ = ("_caller", "_codec", "_errors", "_interceptors", "options")
 
     def __init__(
         self,
@@ -64,13 +62,15 @@ class Client:
         errors: Errors = _NO_ERRORS,
         name: str = "",
         interceptors: Sequence[ClientInterceptor] = (),
+        serializer: Serializer | None = None,
         **choices: Unpack[Choices],
     ) -> None:
         checked(interceptors)
         self.options = Options(topic=topic).changed(choices)
         self._errors = MappingProxyType(dict(errors))
         self._interceptors = tuple(interceptors)
-        self._caller = Caller(transport, name)
+        self._codec = codec_of(serializer)
+        self._caller = Caller(transport, name, self._codec)
 
     def with_(self, **choices: Unpack[Choices]) -> Self:
         """Return the same client with other options. Raises ValueError for senseless ones."""
@@ -78,7 +78,7 @@ class Client:
         other.options = self.options.changed(choices)
         other._errors = self._errors
         other._interceptors = self._interceptors
-        other._caller = self._caller
+        other._codec, other._caller = self._codec, self._caller
         return other
 
     async def call(self, method: str, /, **args: object) -> object:
@@ -93,8 +93,9 @@ class Client:
         if self._interceptors:
             call = Outgoing(method, "call", args, self.options)
             return await self._intercepted(call, self._send)
-        body = native.dumps(args, f"the arguments of {method}()")
-        return _read(method, await self._caller.call(self.options, method, body, self._errors))
+        body = self._codec.dumps(args, f"the arguments of {method}()")
+        text = await self._caller.call(self.options, method, body, self._errors)
+        return self._codec.loaded(text, f"the result of {method}()")
 
     async def cast(self, method: str, /, **args: object) -> None:
         """Have a method run without waiting for it; return when the broker has the request.
@@ -168,12 +169,12 @@ class Client:
             raise deadline_error(method, address, deadline.timeout, _STAGE) from None
 
     async def _send(self, call: Outgoing) -> object:
-        body = native.dumps(call.arguments, f"the arguments of {call.method}()")
+        body = self._codec.dumps(call.arguments, f"the arguments of {call.method}()")
         if call.verb != "call":
             await self._cast(call, body)
             return None
         text = await self._caller.call(call.options, call.method, body, self._errors)
-        return _read(call.method, text)
+        return self._codec.loaded(text, f"the result of {call.method}()")
 
     async def _cast(self, call: Outgoing, body: bytes) -> None:
         fanout = call.verb == "fanout"
@@ -199,14 +200,6 @@ class Client:
         return f"Client({self.options.address})"
 
 
-def _read(method: str, text: bytes) -> object:
-    where = f"the result of {method}()"
-    try:
-        return native.loads(text, _ANY, where)
-    except msgspec.ValidationError as error:
-        raise MalformedMessage(where=where, why=str(error)) from None
-
-
 def client(
     transport: Transport,
     interface: type[I],
@@ -214,6 +207,7 @@ def client(
     errors: Errors = _NO_ERRORS,
     name: str = "",
     interceptors: Sequence[ClientInterceptor] = (),
+    serializer: Serializer | None = None,
     **choices: Unpack[Choices],
 ) -> I:
     """Return an object of type ``interface`` whose methods are calls.
@@ -238,6 +232,7 @@ def client(
         errors=errors,
         name=name,
         interceptors=interceptors,
+        serializer=serializer,
         **given,
     )
-    return stub(interface, made)
+    return stub(interface, made, made._codec)  # noqa: SLF001 - of the class above

@@ -12,6 +12,7 @@ from msgspec import Struct
 from bedplate.errors import NoSuchMethod, RemoteError, UnsupportedVersion
 from bedplate.messaging.rpc.access import Served, is_exposed
 from bedplate.messaging.rpc.interface import Interface, contract_of
+from bedplate.messaging.rpc.serializer import PLAIN, Codec
 from bedplate.messaging.rpc.signature import Signature, public_methods, read_signature
 
 __all__ = ["Endpoint", "Handler", "Routes", "Table"]
@@ -54,14 +55,16 @@ class Table(Struct, frozen=True, eq=False):
 class Routes:
     """All that one server serves."""
 
-    def __init__(self, handlers: Iterable[object], served: Served = "public") -> None:
+    def __init__(
+        self, handlers: Iterable[object], served: Served = "public", codec: Codec = PLAIN
+    ) -> None:
         """Read the handlers: plain objects, or `Endpoint` values.
 
         Raises TypeError for an interface that is not implemented whole, for methods that cannot be
         called from afar, and for an object without any that are ``served``.
         """
         self._tables: dict[str, list[Table]] = {}
-        self._served = served
+        self._served, self._codec = served, codec
         for each in handlers:
             self.add(each if isinstance(each, Endpoint) else Endpoint(handler=each))
 
@@ -77,7 +80,7 @@ class Routes:
             namespace = declared.namespace if namespace is None else namespace
             version = declared.version if version is None else version
         written = version or "1.0"
-        methods = _methods(endpoint.handler, instant=instant)
+        methods = _methods(endpoint.handler, PLAIN if instant else self._codec, instant=instant)
         if not methods:
             raise TypeError(f"{kind.__name__} has no public methods to serve")
         if self._served == "exposed" and not instant:
@@ -133,7 +136,7 @@ class Routes:
         )
 
 
-def _methods(handler: object, *, instant: bool) -> dict[str, Handler]:
+def _methods(handler: object, codec: Codec, *, instant: bool) -> dict[str, Handler]:
     kind = type(handler)
     is_interface = isinstance(handler, Interface)
     methods: dict[str, Handler] = {}
@@ -144,7 +147,7 @@ def _methods(handler: object, *, instant: bool) -> dict[str, Handler]:
             missing.append(name)
             continue
         bound = getattr(handler, name)
-        signature = read_signature(bound, f"{kind.__name__}.{name}", declared)
+        signature = read_signature(bound, f"{kind.__name__}.{name}", declared, codec)
         methods[name] = Handler(
             bound, signature, is_exposed(bound) or is_exposed(declared), instant
         )

@@ -5,6 +5,7 @@ its few protocol leaves, or a class from the registry that the application fille
 tracebacks nor arguments of exceptions by itself. Pure.
 """
 
+import logging
 import re
 import traceback
 from collections.abc import Mapping
@@ -21,10 +22,12 @@ from bedplate.errors import (
     ServerBusy,
     UnsupportedVersion,
 )
-from bedplate.messaging.wire.native import dumps
+from bedplate.messaging.rpc.serializer import PLAIN, Codec
 from bedplate.messaging.wire.values import NO_CONTEXT, Fault
 
 __all__ = ["Errors", "error_of", "fault_of"]
+
+_log = logging.getLogger("bedplate.messaging.rpc")
 
 Errors = Mapping[str, type[Exception]]
 """A registry: the code of a fault to the class that the client raises for it."""
@@ -49,7 +52,9 @@ _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CODE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-def fault_of(error: BaseException, call: str, *, tracebacks: bool = False) -> Fault:
+def fault_of(
+    error: BaseException, call: str, *, tracebacks: bool = False, codec: Codec = PLAIN
+) -> Fault:
     """Describe an exception as data; never raises, whatever the exception does.
 
     The code is the exception's ``code`` where that is a string fit to be one, else the name of
@@ -57,7 +62,7 @@ def fault_of(error: BaseException, call: str, *, tracebacks: bool = False) -> Fa
     values) and ``retryable`` are taken from attributes of that name. Errors of bedplate that come
     out of a handler speak of a call further on, so they are never retryable here.
     """
-    details = _details(error)
+    details = _details(error, codec)
     if tracebacks:
         trace = "".join(traceback.format_exception(error))[-_LONGEST * 4 :]
         details = {**details, "traceback": _clean(trace)}
@@ -72,7 +77,7 @@ def fault_of(error: BaseException, call: str, *, tracebacks: bool = False) -> Fa
     )
 
 
-def error_of(fault: Fault, target: str, errors: Errors) -> Exception:
+def error_of(fault: Fault, target: str, errors: Errors, codec: Codec = PLAIN) -> Exception:
     """Build the exception a client raises for a fault of ``target``.
 
     A class of the registry that is a `RemoteError` is built as one; any other gets the message
@@ -87,7 +92,7 @@ def error_of(fault: Fault, target: str, errors: Errors) -> Exception:
         type=fault.type,
         message=fault.message,
         code=fault.code,
-        details=dict(fault.details),
+        details=_loaded(fault, codec),
         causes=fault.causes,
         retryable=fault.retryable,
     )
@@ -129,16 +134,31 @@ def _clean(text: str) -> str:
     return text[:_LONGEST].encode("utf-8", "backslashreplace").decode()
 
 
-def _details(error: BaseException) -> Mapping[str, object]:
+def _details(error: BaseException, codec: Codec) -> Mapping[str, object]:
     details = _attribute(error, "details")
     if not isinstance(details, Mapping):
         return NO_CONTEXT
     given: dict[str, object] = {str(key): value for key, value in details.items()}
     try:
-        dumps(given, "details")
+        if codec is not PLAIN:
+            return codec.plain(given, "details")
+        codec.dumps(given, "details")
     except CodecError:
         return NO_CONTEXT
     return given
+
+
+def _loaded(fault: Fault, codec: Codec) -> dict[str, object]:
+    """Return details as the serializer loads them; as they came where it cannot."""
+    details = dict(fault.details)
+    if codec.load is None:
+        return details
+    try:
+        return {name: codec.load(value) for name, value in details.items()}
+    except ValueError as error:
+        # The fault itself matters more, and must arrive.
+        _log.warning("The details of a fault stay as they came: %s", error)
+        return details
 
 
 def _causes(error: BaseException) -> tuple[tuple[str, str], ...]:

@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol, Self, TypeVar, Unpack
 from msgspec import Struct
 
 from bedplate.messaging.rpc.options import Choices
+from bedplate.messaging.rpc.serializer import PLAIN, Codec
 from bedplate.messaging.rpc.signature import Signature, public_methods, read_signature
 
 __all__ = ["Contract", "Interface", "StubCalls", "client_of", "contract_of", "stub"]
@@ -101,7 +102,7 @@ def client_of(stub_: Interface) -> StubCalls:
     return client
 
 
-def stub(interface: type[I], client: StubCalls) -> I:
+def stub(interface: type[I], client: StubCalls, codec: Codec = PLAIN) -> I:
     """Make the object through which ``client`` calls the methods of ``interface``.
 
     Raises TypeError for an interface without topic or with methods that cannot be called.
@@ -113,7 +114,8 @@ def stub(interface: type[I], client: StubCalls) -> I:
         )
     members: dict[str, object] = {}
     for name, method in public_methods(interface, below=Interface).items():
-        signature = read_signature(MethodType(method, interface), f"{interface.__name__}.{name}")
+        bound = MethodType(method, interface)
+        signature = read_signature(bound, f"{interface.__name__}.{name}", codec=codec)
         make = _awaited if signature.is_async else _blocking
         members[name] = make(name, method, signature)
     kind: type[I] = type(interface.__name__, (interface,), members)

@@ -14,6 +14,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self, cast, final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bedplate.errors import AccessDenied, BadArguments, MalformedMessage, RemoteError
 from bedplate.messaging.delivery import Delivery
@@ -29,6 +30,7 @@ from bedplate.messaging.rpc.interceptors import (
     ServerInterceptor,
     around_handler,
 )
+from bedplate.messaging.rpc.serializer import PLAIN, Codec
 from bedplate.messaging.rpc.signature import Signature
 from bedplate.messaging.rpc.terms import COUNTED, ServerOptions, ServerStatistics
 from bedplate.messaging.shift import ACK, REJECT, Duties, Job, Shift, Turn, dismiss
@@ -75,16 +77,17 @@ class Server:
         transport: Transport,
         routes: Routes,
         options: ServerOptions,
-        *,
         access: AccessPolicy | None = None,
         interceptors: Sequence[ServerInterceptor] = (),
+        codec: Codec = PLAIN,
     ) -> None:
         self.options = options
         self._access = access
         self._interceptors = tuple(interceptors)
         self._transport = transport
         self._routes = routes
-        self._answers = Answers(transport, options.topic)
+        self._codec = codec
+        self._answers = Answers(transport, options.topic, codec)
         self._by_call: dict[str, _Turn] = {}
         self._counts: Counter[str] = Counter()
         self._cancels: dict[str, None] = {}
@@ -181,10 +184,12 @@ class Server:
         if handler.instant:
             self._run_now(request, handler, delivery)
             return
-        if self._access is not None and not admits(self._access, _access(request, handler)):
+        admitted = self._admit(request, handler)
+        if isinstance(admitted, RemoteError):
             dismiss(delivery)
-            self._refuse(request, deadline, AccessDenied.say(f"{request.method}() is not for you."))
+            self._refuse(request, deadline, admitted)
             return
+        request = admitted
         asked = _Asked(request, handler, deadline)
         turn = Turn(delivery, asked)
         if request.reply_to is not None:
@@ -194,6 +199,18 @@ class Server:
         self._shift.take(turn)
         if asked.heart is not None and not turn.over:
             asked.heart.beat()
+
+    def _admit(self, request: Request, handler: Handler) -> Request | RemoteError:
+        """Return a request that is let in, its context loaded, or the fault that answers it."""
+        load, policy = self._codec.load_context, self._access
+        if load is not None:
+            try:
+                request = replace(request, context=load(request.context))
+            except ValueError as error:
+                return BadArguments.say(f"{request.method}(): {error}")
+        if policy is not None and not admits(policy, _access(request, handler)):
+            return AccessDenied.say(f"{request.method}() is not for you.")
+        return request
 
     def _known(self, request: Request) -> bool:
         """Whether a call was cancelled before it came, or is in hand already."""
@@ -280,14 +297,6 @@ class Server:
     def _begin(self, turn: _Turn) -> Job | None:
         asked = turn.work
         request, signature = asked.request, asked.handler.signature
-        try:
-            arguments = signature.unbind(request.args, f"the arguments of {request.method}()")
-        except (MalformedMessage, ValueError) as error:
-            self._unfit(turn, BadArguments.say(f"{request.method}(): {error}"))
-            return None
-        except Exception as error:  # noqa: BLE001 - the application's types may raise anything
-            self._unfit(turn, error)
-            return None
         context = asked.context = Context(
             method=request.method,
             id=request.id,
@@ -299,6 +308,18 @@ class Server:
         )
         variables = self._shift.variables()
         variables.run(CURRENT.set, context)
+        where = f"the arguments of {request.method}()"
+        try:
+            if self._codec.hook is None:
+                arguments = signature.unbind(request.args, where)
+            else:  # which may ask for the context
+                arguments = variables.run(signature.unbind, request.args, where)
+        except (MalformedMessage, ValueError) as error:
+            self._unfit(turn, BadArguments.say(f"{request.method}(): {error}"))
+            return None
+        except Exception as error:  # noqa: BLE001 - the application's types may raise anything
+            self._unfit(turn, error)
+            return None
         first = (context,) if signature.takes_context else ()
         function = partial(asked.handler.function, *first, **arguments)
         verb = "cast" if request.reply_to is None else "call"
@@ -353,7 +374,7 @@ class Server:
         request = asked.request
         if not isinstance(error, RemoteError):
             _log.warning("%s of %s raised", request.method, self.options.topic, exc_info=error)
-        fault = fault_of(error, request.id, tracebacks=self.options.tracebacks)
+        fault = fault_of(error, request.id, tracebacks=self.options.tracebacks, codec=self._codec)
         self._answers.fault(request, asked.deadline, fault)
 
     def _finish_cancelled(self, turn: _Turn) -> None:
@@ -380,7 +401,7 @@ class Server:
 
     def _report(self, turn: _Turn, progress: object) -> None:
         """Send progress; from another thread by way of the loop."""
-        text = native.dumps(progress, "progress")
+        text = self._codec.dumps(progress, "progress")
         loop = self._transport.loop
         if _running_loop() is loop:
             self._report_here(turn, text)

@@ -9,6 +9,7 @@ from bedplate.messaging.rpc.dispatch import Endpoint, Routes
 from bedplate.messaging.rpc.interceptors import ServerInterceptor, checked
 from bedplate.messaging.rpc.interface import Contract, contract_of
 from bedplate.messaging.rpc.introspect import NAMESPACE, Introspection
+from bedplate.messaging.rpc.serializer import Serializer, codec_of
 from bedplate.messaging.rpc.server import Server
 from bedplate.messaging.rpc.terms import ServerOptions
 from bedplate.messaging.transport import Transport
@@ -31,6 +32,7 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
     methods: Served = "public",
     access: AccessPolicy | None = None,
     interceptors: Sequence[ServerInterceptor] = (),
+    serializer: Serializer | None = None,
 ) -> Server:
     """Serve the public methods of ``handlers``; enter the result with ``async with``.
 
@@ -47,6 +49,7 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
     with `expose`. ``access`` says, request by request, who is let in (everybody); whoever is not
     hears `AccessDenied`.
     ``interceptors`` run around each handler, the first outermost; see `ServerInterceptor`.
+    ``serializer`` carries values of the application that JSON does not know; see `Serializer`.
 
     Raises TypeError for handlers that cannot be served, ValueError for senseless numbers.
     """
@@ -73,9 +76,11 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
     )
     check_policy(access)
     checked(interceptors)
-    routes = Routes(handlers, methods)
+    codec = codec_of(serializer)
+    routes = Routes(handlers, methods, codec)
+    made = Server(transport, routes, options, access, interceptors, codec)
     if not introspect:
-        return Server(transport, routes, options, access=access, interceptors=interceptors)
+        return made
     if any(table.namespace == NAMESPACE for table in routes.tables):
         raise TypeError(
             f"the namespace {NAMESPACE!r} is where servers tell of themselves; choose another, "
@@ -83,7 +88,6 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
         )
     about = Introspection(routes.tables, options)
     routes.add(Endpoint(handler=about, namespace=NAMESPACE), instant=True)
-    made = Server(transport, routes, options, access=access, interceptors=interceptors)
     about._watch(made.statistics)  # noqa: SLF001 - no name without underscore: those are served
     return made
 

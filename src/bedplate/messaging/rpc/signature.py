@@ -13,7 +13,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from bedplate.errors import MalformedMessage
 from bedplate.messaging.rpc.context import Context
-from bedplate.messaging.wire.native import dumps, loads
+from bedplate.messaging.rpc.serializer import PLAIN, Codec
+from bedplate.messaging.wire.native import loads
 
 __all__ = ["Signature", "public_methods", "read_signature", "readable"]
 
@@ -24,7 +25,8 @@ class Signature(Struct, frozen=True, eq=False):
     """A method as peers see it. ``name`` is for messages: ``Stock.reserve``.
 
     ``arguments`` is a Struct of the parameters, unset where a default stands; ``extra`` says that
-    others are taken too (``**kwargs``).
+    others are taken too (``**kwargs``). ``untyped`` are parameters that take anything, and
+    ``return`` if the result is anything.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Signature(Struct, frozen=True, eq=False):
     extra: bool
     takes_context: bool
     is_async: bool
+    untyped: frozenset[str] = frozenset()
+    codec: Codec = PLAIN
 
     def named(self, given: Sequence[object], named: Mapping[str, object]) -> Mapping[str, object]:
         """Return a caller's arguments by name.
@@ -67,8 +71,8 @@ class Signature(Struct, frozen=True, eq=False):
             raise TypeError(f"{self.name}(): {readable(error)}") from None
         what = f"the arguments of {self.name}()"
         if not self.extra:
-            return dumps(arguments, what)
-        return dumps({**values, **_set(self.parameters, arguments)}, what)
+            return self.codec.dumps(arguments, what)
+        return self.codec.dumps({**values, **_set(self.parameters, arguments)}, what)
 
     def unbind(self, text: bytes, where: str) -> dict[str, object]:
         """Return the arguments of a request by name, leaving out those that have defaults.
@@ -81,16 +85,22 @@ class Signature(Struct, frozen=True, eq=False):
             if self.extra:
                 arguments = loads(text, _OBJECT, where) | arguments
         except msgspec.ValidationError as error:
-            raise ValueError(readable(error)) from None
+            raise ValueError(readable(error)) from error.__cause__
+        load = self.codec.load
+        if load is not None:
+            for name in arguments.keys() - self.parameters | self.untyped & arguments.keys():
+                arguments[name] = load(arguments[name])
         return arguments
 
     def read_result(self, text: bytes) -> object:
         """Return a result. Raises `MalformedMessage` for one that does not fit the annotation."""
         where = f"the result of {self.name}()"
+        if "return" in self.untyped:
+            return self.codec.loaded(text, where)
         try:
             return loads(text, self.result, where)
         except msgspec.ValidationError as error:
-            raise MalformedMessage(where=where, why=readable(error)) from None
+            raise MalformedMessage(where=where, why=readable(error)) from error.__cause__
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, object])
@@ -135,7 +145,10 @@ def public_methods(kind: type, *, below: type = object) -> dict[str, Callable[..
 
 
 def read_signature(
-    method: Callable[..., object], name: str, declared: Callable[..., object] | None = None
+    method: Callable[..., object],
+    name: str,
+    declared: Callable[..., object] | None = None,
+    codec: Codec = PLAIN,
 ) -> Signature:
     """Read a bound method; annotations it lacks are taken from ``declared``.
 
@@ -169,8 +182,8 @@ def read_signature(
         arguments = msgspec.defstruct(
             "Arguments", fields, kw_only=True, forbid_unknown_fields=not extra
         )
-        reader = msgspec.json.Decoder(arguments)
-        result = msgspec.json.Decoder(hints.get("return", object))
+        reader = msgspec.json.Decoder(arguments, dec_hook=codec.hook)
+        result = msgspec.json.Decoder(hints.get("return", object), dec_hook=codec.hook)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name}(): an annotation cannot be used: {error}") from error
     return Signature(
@@ -182,6 +195,12 @@ def read_signature(
         extra,
         takes_context,
         inspect.iscoroutinefunction(method),
+        frozenset(
+            name
+            for name in (*(each.name for each in parameters), "return")
+            if hints.get(name, object) in (object, Any)
+        ),
+        codec,
     )
 
 

@@ -83,16 +83,22 @@ _FAULT = msgspec.json.Decoder(_FaultBody)
 # --- JSON text ----------------------------------------------------------------------------------
 
 
-def dumps(value: object, what: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
+def dumps(
+    value: object,
+    what: str,
+    limits: Limits = DEFAULT_LIMITS,
+    encoder: msgspec.json.Encoder = _ENCODER,
+) -> bytes:
     """Return ``value`` as JSON text; ``what`` names it in errors, which never show it.
 
     JSON's limits are not errors: NaN and infinity become null, tuples and sets lists, keys text.
-    Raises `Unencodable` for what JSON cannot carry, `TooLarge`.
+    Raises `Unencodable` for what JSON cannot carry, from what kept an ``encoder`` of somebody
+    else's from it; `TooLarge`.
     """
     try:
-        body = _ENCODER.encode(value)
+        body = encoder.encode(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise Unencodable(what=what, why=str(error)) from None
+        raise Unencodable(what=what, why=str(error)) from error.__cause__
     except RecursionError:
         raise Unencodable(what=what, why="it is nested too deeply, or contains itself") from None
     if len(body) > limits.body:
