@@ -6,10 +6,11 @@ is judged. Opens nothing.
 
 from collections.abc import Mapping, Sequence
 
-from bedplate.config import Audit, Finding, Origin, Schema, Url, audit_start
+from bedplate.config import Audit, Finding, Schema, Url, audit_start
 from bedplate.errors import BedplateError
 from bedplate.messaging import find_driver
-from bedplate.service.options import NotifyTransport, RpcTransport
+from bedplate.service.observing import finding_at, found
+from bedplate.service.options import NotifyTransport, RpcTransport, ServiceOptions
 
 __all__ = ["checked"]
 
@@ -42,13 +43,11 @@ def checked(
             schema = schema.adding(find_driver(url.scheme).options, section)
         except BedplateError as error:
             raws = first.merged.get(section, "url")
-            without.append(_no_driver(section, raws[0].origin if raws else None, str(error)))
+            why = f"it names a driver that cannot be had. {error}"
+            without.append(finding_at(raws[0].origin if raws else None, section, "url", why))
+    service = ServiceOptions.section_name
+    names = first.converted.values.get(service, {}).get("observers")
+    if isinstance(names, tuple):
+        raws = first.merged.get(service, "observers")
+        without += found(names, raws[0].origin if raws else None)[1]
     return judged(schema).noting(*without)
-
-
-def _no_driver(section: str, origin: Origin | None, why: str) -> Finding:
-    message = f"[{section}] url names a driver that cannot be had. {why}"
-    if origin is None:
-        return Finding("error", "not-a-choice", message, section=section, option="url")
-    place = (str(origin), origin.file, origin.line, origin.column)
-    return Finding("error", "not-a-choice", message, *place, section, "url")

@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack
 from bedplate import health
 from bedplate.config import Config, Url
 from bedplate.errors import SectionAbsent
-from bedplate.messaging import Transport, find_driver
+from bedplate.messaging import Observer, Transport, find_driver
 from bedplate.messaging.url import TransportUrl
+from bedplate.service.observing import observers
 from bedplate.service.options import NotifyTransport, RpcTransport, ServiceOptions
 
 __all__ = ["Connections"]
@@ -31,11 +32,14 @@ class Connections:
         within ``start_timeout``.
         """
         connections = cls()
+        watching = observers(config)
         calls, notifications = config.get(RpcTransport), config.get(NotifyTransport)
         if calls is not None:
-            connections._rpc = await _connect(stack, config, _RPC, calls.url)
+            connections._rpc = await _connect(stack, config, _RPC, calls.url, watching)
         if notifications is not None:
-            connections._notify = await _connect(stack, config, _NOTIFY, notifications.url)
+            connections._notify = await _connect(
+                stack, config, _NOTIFY, notifications.url, watching
+            )
         return connections
 
     def watch(self, board: health.Board) -> None:
@@ -57,13 +61,16 @@ class Connections:
         return self.rpc if self._notify is None else self._notify
 
 
-async def _connect(stack: AsyncExitStack, config: Config, name: str, url: Url) -> Transport:
+async def _connect(
+    stack: AsyncExitStack, config: Config, name: str, url: Url, watching: tuple[Observer, ...]
+) -> Transport:
     driver = find_driver(url.scheme)
     return await stack.enter_async_context(
         Transport.connect(
             TransportUrl(url),
             driver=driver,
             options=config.named(driver.options, name),
+            observers=watching,
             timeout=config[ServiceOptions].start_timeout,
             name=name,
         )

@@ -25,6 +25,10 @@ class ServiceOptions(Section, name="service"):
         help="Seconds between readiness turning false and the end of serving, so that a load "
         "balancer can notice.",
     )
+    observers: tuple[str, ...] = option(
+        default=(),
+        help="Who watches the transports: names of installed observers, such as prometheus, otel.",
+    )
 
 
 class RpcTransport(Section, name="transport.rpc", optional=True):
