@@ -23,7 +23,8 @@ from bedplate.messaging.driver import Link
 from bedplate.messaging.inflow import Demand, Inflow, Stage
 from bedplate.messaging.intake import Intake, IntakeTally
 from bedplate.messaging.line import Line
-from bedplate.messaging.types import InletLost, Source
+from bedplate.messaging.lookout import Sight
+from bedplate.messaging.types import Entity, InletLost, Source
 
 __all__ = ["Consumer", "ConsumerStatistics", "Ended"]
 
@@ -71,6 +72,7 @@ class Consumer:
         self._inflow: Inflow | None = None
         self._epoch = 0
         self._interruptions = 0
+        self._deaf = ""
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -96,6 +98,27 @@ class Consumer:
             in_use=self._intake.in_use,
             tally=self._intake.tally,
         )
+
+    def sight(self) -> Sight | None:
+        """Return how it is doing, for whoever looks after it; None while it does not receive."""
+        inflow = self._inflow
+        if self._closed or inflow is None or not inflow.live or not self._first.done():
+            return None
+        intake, source = self._intake, self.source
+        return Sight(
+            Entity(source.address, source.group),
+            self._line,
+            self._epoch,
+            intake.tally.received,
+            idle=not intake.in_use and not intake.unsettled,
+        )
+
+    def interrupt(self, why: str) -> None:
+        """Take the source again: the broker does not serve this consumer any more."""
+        inflow = self._inflow
+        if inflow is not None and inflow.live:
+            self._deaf = why
+            inflow.ended(InletLost.CANCELLED)
 
     def grant(self, count: int = 1) -> None:
         """Give back the credit of ``count`` deliveries that are off the receiver's hands.
@@ -182,10 +205,23 @@ class Consumer:
             await asyncio.sleep(0)  # whoever waits for the consumer has it before its deliveries
         inflow.begin()
         why_ended = await inflow.over
+        if self._deaf:
+            why, self._deaf = self._deaf, ""
+            await self._leave(inflow)
+            return SubscriptionLost(address=address, why=why), True
         if why_ended in (InletLost.LINK, InletLost.CLOSED):
             return None, True
         why = f"the broker ended it ({why_ended.value})"
         return SubscriptionLost(address=address, why=why), True
+
+    async def _leave(self, inflow: Inflow) -> None:
+        """Close an inlet that nothing comes through, as far as the broker answers."""
+        try:
+            if inflow.inlet is not None:
+                with self._line.route.wheel.limit(self._line.route.close_timeout):
+                    await inflow.inlet.aclose()
+        except (TimeoutError, TransportError) as error:
+            _log.warning("A deaf consumer did not close in good order: %s", error)
 
     def _new_inflow(self, link: Link) -> Inflow:
         return Inflow(

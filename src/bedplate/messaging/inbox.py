@@ -18,8 +18,17 @@ from bedplate.errors import DeadlineExceeded, LinkLost, TransportClosed, Transpo
 from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.driver import Inlet, Link
 from bedplate.messaging.line import Line
+from bedplate.messaging.lookout import Sight
 from bedplate.messaging.observe import Observers, Received
-from bedplate.messaging.types import Address, Arrival, Bounce, InletLost, Outbound, Source
+from bedplate.messaging.types import (
+    Address,
+    Arrival,
+    Bounce,
+    Entity,
+    InletLost,
+    Outbound,
+    Source,
+)
 
 __all__ = ["Inbox", "InboxListener", "PrivateDesk"]
 
@@ -55,6 +64,7 @@ class PrivateDesk:
         "_observers",
         "_open",
         "_send",
+        "_sink",
         "_task",
         "address",
         "check",
@@ -77,6 +87,7 @@ class PrivateDesk:
         self.check = check
         self._listeners: dict[str, InboxListener] = {}
         self._open = asyncio.Event()
+        self._sink: _Sink | None = None
         self._task: asyncio.Task[None] | None = None
         self.address: Address | None = None
         self.epoch = 0
@@ -102,6 +113,18 @@ class PrivateDesk:
     def where(self) -> str:
         """The brokers, for messages."""
         return self._line.route.where
+
+    def sight(self) -> Sight | None:
+        """Return how receiving goes, for whoever looks after it; None while there is no address."""
+        if self.address is None:
+            return None
+        return Sight(Entity(self.address), self._line, self.epoch, self.received, idle=True)
+
+    def interrupt(self, why: str) -> None:
+        """Open the address again: the broker delivers nothing to it any more."""
+        if self.address is not None and self._sink is not None:
+            self._sink.deaf = why
+            self._sink.ended(InletLost.CANCELLED)
 
     async def wait(self, deadline: Deadline) -> None:
         """Wait for an address. Raises `DeadlineExceeded`, or what made it impossible."""
@@ -212,12 +235,12 @@ class PrivateDesk:
 
     async def _one_inlet(self, link: Link) -> bool:
         """Receive until it ends; return whether to try again on the same link."""
-        sink = _Sink(self, asyncio.get_running_loop().create_future())
+        sink = self._sink = _Sink(self, asyncio.get_running_loop().create_future())
         try:
             with self._line.route.wheel.limit(_TAKE_TIMEOUT):
                 address = await link.private_address()
                 source = Source(address, ack=False)
-                sink.inlet = await link.take(source, sink, credit=_CREDIT)
+                inlet = sink.inlet = await link.take(source, sink, credit=_CREDIT)
         except LinkLost:
             return False
         except Unsupported:
@@ -233,11 +256,23 @@ class PrivateDesk:
         self.address = address
         self.epoch += 1
         self._open.set()
-        why = await sink.over
-        if why in (InletLost.LINK, InletLost.CLOSED):
+        ended = await sink.over
+        if ended in (InletLost.LINK, InletLost.CLOSED):
             return False
-        self.lost(LinkLost(where=self._line.route.where, why=f"the private address: {why.value}"))
+        why = f"the private address: {sink.deaf or ended.value}"
+        self.lost(LinkLost(where=self._line.route.where, why=why))
+        if sink.deaf:
+            _log.warning("The private address: %s", sink.deaf)
+            await self._leave(inlet)
         return True
+
+    async def _leave(self, inlet: Inlet) -> None:
+        """Close an inlet that nothing comes through, as far as the broker answers."""
+        try:
+            with self._line.route.wheel.limit(self._line.route.close_timeout):
+                await inlet.aclose()
+        except (TimeoutError, TransportError) as error:
+            _log.warning("A deaf private address did not close in good order: %s", error)
 
     def _fail(self, error: TransportError) -> None:
         self.lost(error)
@@ -246,12 +281,13 @@ class PrivateDesk:
 
 
 class _Sink:
-    __slots__ = ("_spent", "desk", "inlet", "over")
+    __slots__ = ("_spent", "deaf", "desk", "inlet", "over")
 
     def __init__(self, desk: PrivateDesk, over: "asyncio.Future[InletLost]") -> None:
         self.desk = desk
         self.over = over
         self.inlet: Inlet | None = None
+        self.deaf = ""
         self._spent = 0
 
     def arrived(self, batch: Sequence[Arrival]) -> None:

@@ -35,6 +35,7 @@ from bedplate.messaging.driver import Link
 from bedplate.messaging.inbox import PrivateDesk
 from bedplate.messaging.intake import limits
 from bedplate.messaging.line import Line, Route
+from bedplate.messaging.lookout import Lookout, Watched
 from bedplate.messaging.observe import (
     Closed,
     Observer,
@@ -84,7 +85,14 @@ class Switchboard:
     """Everything of a transport that lives on its loop."""
 
     def __init__(
-        self, route: Route, *, what: str, buffer: int, max_body: int, observers: Iterable[Observer]
+        self,
+        route: Route,
+        *,
+        what: str,
+        buffer: int,
+        max_body: int,
+        look_every: float,
+        observers: Iterable[Observer],
     ) -> None:
         self.route = route
         self.what = what
@@ -99,6 +107,7 @@ class Switchboard:
         self.listen: Line | None = None
         self.consumers: dict[int, Consumer] = {}
         self.desk = PrivateDesk(self.talk, self.post_on, self.check, self.observers)
+        self.lookout = Lookout(self._watched, every=look_every, found=self._found_deaf)
         self._max_body = max_body
         self._topology: dict[Entity, None] = {}
         self._loop = asyncio.get_running_loop()
@@ -307,6 +316,12 @@ class Switchboard:
         counts.duplicates += tally.duplicates
         counts.parked += tally.parked
 
+    def _watched(self) -> tuple[Watched, ...]:
+        return (*self.consumers.values(), self.desk)
+
+    def _found_deaf(self) -> None:
+        self.notices["deaf-consumer"] += 1
+
     def remember(self, topology: Topology) -> None:
         """Declare these again on every new link."""
         self._topology.update(dict.fromkeys(topology.entities))
@@ -369,6 +384,7 @@ class Switchboard:
         self.here()
         if self._closed:
             return
+        await self.lookout.aclose()
         await asyncio.gather(*(each.aclose() for each in tuple(self.consumers.values())))
         self._closed = True
         self.outbox.fail(TransportClosed(what=self.what))

@@ -57,7 +57,9 @@ class TransportPolicy(Struct, frozen=True, kw_only=True):
 
     ``buffer`` is how many messages may wait while no link is up or the peer takes none.
     ``max_body`` bounds what is sent further down than driver and peer do. ``intake`` is how
-    subscriptions treat their deliveries unless they say otherwise.
+    subscriptions treat their deliveries unless they say otherwise. About every ``look_every``
+    seconds the broker is asked whether it still knows our consumers (0: never), because it does
+    not tell of all that it loses; those it forgot are made again.
     """
 
     recovery: RecoveryPolicy = RecoveryPolicy()
@@ -66,6 +68,7 @@ class TransportPolicy(Struct, frozen=True, kw_only=True):
     max_body: int = 128 * 1024 * 1024
     connect_timeout: float = 10.0
     close_timeout: float = 5.0
+    look_every: float = 60.0
 
 
 class TransportStatistics(Struct, frozen=True):
@@ -206,6 +209,7 @@ class Transport:
             what=repr(self),
             buffer=self._policy.buffer,
             max_body=self._policy.max_body,
+            look_every=self._policy.look_every,
             observers=self._observers,
         )
         board.talk.start()
@@ -445,6 +449,7 @@ class Transport:
     async def inbox(self, listener: InboxListener) -> Inbox:
         """Open a private address for request and reply; await its ``ready`` before each use."""
         board = self._entered()
+        board.lookout.start()
         return Inbox(board.desk, listener)
 
     # --- topology, time -------------------------------------------------------------------------
@@ -532,6 +537,7 @@ class Transport:
         line = board.line_for(source)
         consumer = Consumer(board, line, demand, ended=ended, left=board.left)
         board.consumers[id(consumer)] = consumer
+        board.lookout.start()
         try:
             with board.route.wheel.limit(timeout):
                 await consumer.open()

@@ -7,6 +7,7 @@
     faults.sending.drop(nth=3)                 # the third message from now on is lost
     faults.arriving.delay(2.0, where=lambda arrival: arrival.kind == "reply")
     faults.freeze()                            # a black hole, until thaw()
+    faults.deafen(orders)                      # its receivers are forgotten, without a word
     faults.cut()                               # all links die
     faults.refuse()                            # and none comes back, until accept()
 
@@ -238,6 +239,16 @@ class Faults:
             if link is None or each is link:
                 each.cut(why)
 
+    def deafen(self, address: Address | None = None) -> None:
+        """Have the broker forget who receives from an address (None: from any), without a word.
+
+        Their inlets stay open and nothing comes through them.
+        """
+        for link in self.links:
+            for inlet in tuple(link.inlets):
+                if address is None or inlet.address == address:
+                    inlet.deafen()
+
     def refuse(self, why: str = "nobody listens.") -> None:
         """Let every attempt to connect fail."""
         self._refusing = why
@@ -339,7 +350,7 @@ class FaultyLink:
     async def take(self, source: Source, sink: Sink, *, credit: int) -> Inlet:
         """Take, once things pass."""
         inside = await self.through()
-        inlet = _FaultyInlet(self, self._faults, sink)
+        inlet = _FaultyInlet(self, self._faults, source.address, sink)
         inlet.opened(await inside.take(source, inlet, credit=credit))
         self._alive()
         self.inlets.append(inlet)
@@ -382,7 +393,7 @@ class FaultyLink:
         if self._died is None:
             self._die(LinkLost(where=self._where, why=why))
             if self._inside is not None:
-                self._do(self._inside.aclose())
+                self.do(self._inside.aclose())
 
     def thaw(self) -> None:
         """Let pass what waited."""
@@ -446,14 +457,15 @@ class FaultyLink:
         async def relay() -> None:
             self.let_pass(partial(self._answer, receipt, await answer))
 
-        self._do(relay())
+        self.do(relay())
         return receipt
 
     def _answer(self, receipt: PendingReceipt, outcome: Outcome) -> None:
         receipt.resolve(outcome)
         self._receipts.discard(receipt)
 
-    def _do(self, work: Coroutine[object, None, None]) -> None:
+    def do(self, work: Coroutine[object, None, None]) -> None:
+        """Do something beside."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -497,8 +509,10 @@ class FaultyLink:
 class _FaultyInlet:
     """The inlet as the receiver sees it, and the sink as the inlet inside sees it."""
 
-    def __init__(self, link: FaultyLink, faults: Faults, sink: Sink) -> None:
+    def __init__(self, link: FaultyLink, faults: Faults, address: Address, sink: Sink) -> None:
         self._link, self._faults, self._sink = link, faults, sink
+        self.address = address
+        self._deaf = False
         self._inside: Inlet | None = None
         self._ended = False
         self._lost = 0
@@ -526,6 +540,14 @@ class _FaultyInlet:
             await self._link.through()
         if self._inside is not None:
             await self._inside.aclose()
+        if self._deaf:
+            self.end(InletLost.CLOSED)
+
+    def deafen(self) -> None:
+        """Close the inlet inside and tell nobody."""
+        if self._inside is not None and not self._deaf:
+            self._deaf = True
+            self._link.do(self._inside.aclose())
 
     def _refuses(self, how: Settle) -> bool:
         offers = self._link.offers
@@ -558,7 +580,8 @@ class _FaultyInlet:
         self._link.let_pass(partial(self._sink.revoked, lanes))
 
     def ended(self, why: InletLost) -> None:
-        self._link.let_pass(partial(self.end, why))
+        if not self._deaf:
+            self._link.let_pass(partial(self.end, why))
 
     def end(self, why: InletLost) -> None:
         """Tell the receiver of the end, once."""
