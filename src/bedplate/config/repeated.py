@@ -50,7 +50,8 @@ class Resolved(NamedTuple):
 
     ``given`` is the schema that knows shapes in their place. ``named`` holds the shapes of each
     section that is named, in the order of the names. ``remarks`` are those of merging, ``findings``
-    those about names; ``astray`` those about drivers that nobody has, or only somebody later.
+    those about names; ``astray`` those about drivers that nobody has, or only somebody later. Of
+    ``unclear`` sections nobody can say what belongs there.
     """
 
     given: Schema
@@ -60,6 +61,7 @@ class Resolved(NamedTuple):
     named: Mapping[str, Shapes] = MappingProxyType({})
     findings: tuple[Finding, ...] = ()
     astray: tuple[Finding, ...] = ()
+    unclear: frozenset[str] = frozenset()
 
 
 def resolve(trees: Iterable[Tree], given: Schema, pins: Pins | None = None) -> Resolved:
@@ -72,8 +74,9 @@ def resolve(trees: Iterable[Tree], given: Schema, pins: Pins | None = None) -> R
     standing = [each for each in given.sections.values() if not (native and each.each)]
     schema = Schema(standing, dialect=given.dialect)
     merged, remarks = _merged(trees, schema, pins)
+    clashing: frozenset[str] = frozenset()
     if native:
-        named, findings = _named(_families(given), schema, merged)
+        named, findings, clashing = _named(_families(given), schema, merged)
     else:
         shapes, findings = named_in_oslo(schema, merged)
         named = {name: (shape,) for name, shape in shapes.items()}
@@ -86,7 +89,8 @@ def resolve(trees: Iterable[Tree], given: Schema, pins: Pins | None = None) -> R
         schema = Schema((*standing, *_made(named, schema)), dialect=given.dialect)
         merged, remarks = _merged(trees, schema, pins)
     findings = (*findings, *_absent(named, merged))
-    return Resolved(given, schema, merged, remarks, named, findings, astray)
+    unclear = clashing.union(each.section or "" for each in astray)
+    return Resolved(given, schema, merged, remarks, named, findings, astray, unclear)
 
 
 def check_shapes(schema: Schema) -> None:
@@ -117,11 +121,13 @@ def strays(findings: Iterable[Finding], resolved: Resolved) -> Iterator[Finding]
     """Say what is better said of names nobody declares where sections are named.
 
     A section whose options all belong to one shape is only switched off, and that is a warning; an
-    option of another driver is told so.
+    option of another driver is told so; where the section itself is wrong, nothing is said.
     """
     families = _families(resolved.given) if resolved.given.dialect == NATIVE else {}
     for finding in findings:
         section, option = finding.section or "", finding.option
+        if section in resolved.unclear:
+            continue
         if finding.code == "unknown-section" and not _means_another(finding, resolved):
             owner = _fitting(resolved.merged.values.get(section, {}).keys(), families)
             if owner:
@@ -179,10 +185,14 @@ def _innermost(spec: OptionSpec) -> object:
 
 def _named(
     families: Mapping[str, Shapes], schema: Schema, merged: Merged
-) -> tuple[dict[str, Shapes], tuple[Finding, ...]]:
-    """Return the sections that are named, each with the shape of all, and what no name can be."""
+) -> tuple[dict[str, Shapes], tuple[Finding, ...], frozenset[str]]:
+    """Return the sections that are named, each with the shape of all, and what no name can be.
+
+    Last come the names that something else has.
+    """
     named: dict[str, Shapes] = {}
     findings: list[Finding] = []
+    wrong: set[str] = set()
     taken = {fold(name): name for name in (*schema.old_sections, *schema.sections)}
     for key, (base, *_) in families.items():
         owner = schema.get(*split_key(key))
@@ -198,10 +208,11 @@ def _named(
             if why:
                 message = f"names {quote(name)}, {why}"
                 findings.append(about(owner, known.origin, "error", "section-name", message))
+                wrong.add(name)
                 continue
             taken[fold(name)] = name
             named[name] = (base,)
-    return named, tuple(findings)
+    return named, tuple(findings), frozenset(wrong)
 
 
 def _texts(owner: OptionSpec, value: object) -> Iterator[str]:

@@ -1,13 +1,28 @@
 """Sections that an option names, in a program that runs."""
 
+import threading
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from bedplate.config import Config, Schema, Secret, Section, check, option
+from bedplate.config import (
+    Config,
+    HostPort,
+    Schema,
+    Secret,
+    Section,
+    audit,
+    check,
+    file_lines,
+    findings_json,
+    findings_text,
+    option,
+)
 from bedplate.config.option import SectionType
-from bedplate.errors import InvalidConfig, NoSuchOption, SchemaError
+from bedplate.errors import InvalidConfig, NoSuchOption, ReloadRefused, SchemaError
 
 
 class Common(Section, name="DEFAULT"):
@@ -143,7 +158,7 @@ def test_names_that_cannot_be_are_errors_where_they_stand(name: str, path: Path)
     with pytest.raises(InvalidConfig) as caught:
         load(f"[DEFAULT]\nenabled_backends = {name}\n", Api, *ALL, path=path)
     assert codes(caught.value) == [(2, "section-name", "DEFAULT", "enabled_backends")]
-    path.write_text(f"[DEFAULT]\nenabled_backends = {name}\n")
+    path.write_text(f"[DEFAULT]\nenabled_backends = {name}\n[{name}]\ndriver = lvm\ngroup = g\n")
     assert [each.code for each in check([path], sections=[Api, *ALL])] == ["section-name"]
 
 
@@ -306,3 +321,277 @@ def test_help_shows_the_shape(path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "[backend] (each section that enabled_backends names)" in text
     assert "STOCK_<SECTION>__SIZE_LIMIT" in text
     assert "--backend" not in text
+
+
+def test_two_drivers_may_have_an_option_of_one_name(path: Path) -> None:
+    """Each reads it with its own type, and old names are those of each section."""
+
+    class Disk(Backend, when="disk"):
+        place: Path = option(was=("where",))
+
+    class Net(Backend, when="net"):
+        place: HostPort = option()
+
+    text = (
+        "[DEFAULT]\nenabled_backends = a, b\n[a]\ndriver = disk\nwhere = /x\n"
+        "[b]\ndriver = net\nplace = h:1\ncapacity = 3\n"
+    )
+    config = load(text, Common, Disk, Net, path=path)
+    assert config.each(Disk)["a"].place == Path("/x")
+    assert config.each(Net)["b"] == Net(driver="net", place=HostPort("h", 1), size=3)
+    assert [(each.line, each.code) for each in config.findings] == [
+        (5, "deprecated-name"),
+        (9, "deprecated-name"),
+    ]
+
+
+class Kind(Enum):
+    FAST = "fast"
+    PLAIN = "plain"
+
+
+class Store(Section, each="enabled_backends", by="kind"):
+    kind: Kind = option(default=Kind.PLAIN)
+
+
+class FastStore(Store, when="fast"):
+    speed: int = option()
+
+
+class FasterStore(FastStore, when="plain"):
+    """Varies what varies; not loaded in all tests."""
+
+
+def test_a_driver_that_its_type_lists_needs_no_variant(path: Path) -> None:
+    """It has the options of all and no more; variants may vary further."""
+    text = "[DEFAULT]\nenabled_backends = a, b\n[a]\nkind = fast\nspeed = 3\n"
+    config = load(text + "[b]\n", Common, Store, FastStore, path=path)
+    assert config.each(Store) == {"a": FastStore(kind=Kind.FAST, speed=3), "b": Store()}
+    with pytest.raises(InvalidConfig) as caught:
+        load(f"{text}[b]\nspeed = 1\n", Common, Store, FastStore, path=path)
+    assert codes(caught.value) == [(7, "unknown-option", "b", "speed")]
+    assert "counts only where kind is 'fast'" in str(caught.value)
+    config = load(f"{text}[b]\nspeed = 1\n", Common, FasterStore, FastStore, path=path)
+    assert config.each(FastStore) == {
+        "a": FastStore(kind=Kind.FAST, speed=3),
+        "b": FasterStore(speed=1),
+    }
+
+
+def test_a_variant_may_say_an_option_of_all_otherwise(path: Path) -> None:
+    """Its own word counts for its sections: here the driver has one value and need not be given."""
+
+    class Ram(Backend, when="ram"):
+        driver: Literal["ram"] = option(default="ram")
+        size: int = option(default=64, max=100)
+
+    text = "[DEFAULT]\nenabled_backends = a\n[a]\ndriver = ram\nsize = {}\n"
+    assert load(text.format(99), Common, Ram, path=path).each(Backend) == {"a": Ram(size=99)}
+    with pytest.raises(InvalidConfig) as caught:
+        load(text.format(101), Common, Ram, path=path)
+    assert codes(caught.value) == [(5, "out-of-range", "a", "size")]
+
+
+def test_a_name_that_stands_twice_is_one_section(path: Path) -> None:
+    """Whoever names it twice has one."""
+    text = TEXT.replace("slow, fast", "slow, fast, slow")
+    assert list(load(text, path=path).each(Backend)) == ["slow", "fast"]
+
+
+def test_one_that_is_switched_off_is_not_taken_for_another(path: Path) -> None:
+    """[lvm2] is near [lvm1] and yet itself; a section that is missing was surely meant."""
+    text = "[DEFAULT]\nenabled_backends = lvm1\n[lvm1]\ndriver = lvm\ngroup = a\n"
+    other = "[lvm2]\ndriver = lvm\ncapacity = 2\n"
+    config = load(text + other, path=path)
+    config.seal()
+    assert [(each.code, each.section) for each in config.findings] == [("unnamed-section", "lvm2")]
+    path.write_text("[DEFAULT]\nenabled_backends = lvm1\n" + other)
+    assert [(each.code, each.section, each.suggestion) for each in check([path], sections=ALL)] == [
+        ("unknown-section", "lvm2", "lvm1")
+    ]
+
+
+def test_a_variable_of_a_section_nobody_named_is_told_too(path: Path) -> None:
+    """It has the shape, so it is a warning."""
+    config = load(TEXT, path=path, environ={"STOCK_SPARE__SIZE": "1"})
+    config.seal()
+    assert [(each.code, each.place) for each in config.findings] == [
+        ("unnamed-section", "STOCK_SPARE__SIZE")
+    ]
+
+
+def test_a_driver_may_come_late(path: Path) -> None:
+    """Until the seal nobody knows whether it will; its sections have the options of all."""
+    path.write_text(TEXT)
+    late = Config.load(
+        [Common, Backend], program="stock", argv=(), environ={}, files=[path], unknown="defer"
+    )
+    assert {name: each.driver for name, each in late.each(Backend).items()} == {
+        "slow": "nfs",
+        "fast": "lvm",
+    }
+    assert type(late.each(Backend)["slow"]) is Backend
+    before = late.snapshot()
+    assert late.each(Nfs) == {"slow": Nfs(driver="nfs", share="a:/b", size=3)}
+    assert type(before.each(Backend)["slow"]) is Nfs
+    with pytest.raises(InvalidConfig) as caught:
+        late.seal()
+    assert codes(caught.value) == [(4, "not-a-choice", "fast", "driver")]
+    assert list(late.each(Lvm)) == ["fast"]
+    late.seal()
+    assert late.reload().generation == 2
+    assert late.each(Nfs)["slow"].share == "a:/b"
+
+
+def test_a_late_driver_is_checked_when_it_comes(path: Path) -> None:
+    """What is wrong in its sections is an error then, and in no others."""
+    path.write_text(TEXT.replace("group = vg", "gruop = vg"))
+    late = Config.load(
+        [Common, Backend], program="stock", argv=(), environ={}, files=[path], unknown="defer"
+    )
+    assert list(late.each(Nfs)) == ["slow"]
+    with pytest.raises(InvalidConfig) as caught:
+        late.each(Lvm)
+    assert codes(caught.value) == [(None, "missing-required", "fast", "group")]
+
+
+def test_without_any_variant_no_driver_is_known(path: Path) -> None:
+    """It is said in words that make sense without a list."""
+    with pytest.raises(InvalidConfig, match=r"\[slow\] driver must be one .* not 'nfs'"):
+        load(TEXT.replace("slow, fast", "slow"), Common, Backend, path=path)
+
+
+def test_a_section_that_comes_late_cannot_be_one_that_is_named(path: Path) -> None:
+    """Which of the two it is nobody could say; the name in the file has to change."""
+
+    class Fast(Section):
+        size: int = option(default=1)
+
+    config = load(TEXT, path=path)
+    for ask in (lambda: config[Fast], lambda: config.named(Common, "slow")):
+        with pytest.raises(InvalidConfig) as caught:
+            ask()
+        assert {each.code for each in caught.value.findings} == {"section-name"}
+        assert caught.value.findings[0].line == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (TEXT.replace("slow, fast", "slow, fast, gone"), "missing-required"),
+        (TEXT.replace("slow, fast", "slow, fast, a b"), "section-name"),
+        (TEXT.replace("slow, fast", "slow, fast, default"), "section-name"),
+        (TEXT.replace("slow, fast", "new") + "[new]\ndriver = lmv\n", "not-a-choice"),
+        (TEXT.replace("share = a:/b", "shrae = a:/b"), "unknown-option"),
+    ],
+)
+def test_a_reload_of_what_is_wrong_changes_nothing(text: str, code: str, path: Path) -> None:
+    """A section is missing, its name is none, its driver or an option of it is not known."""
+    config = load(TEXT, path=path)
+    before = config.each(Backend)
+    path.write_text(text)
+    with pytest.raises(ReloadRefused) as caught:
+        config.reload()
+    cause = caught.value.__cause__
+    assert isinstance(cause, InvalidConfig)
+    assert code in {each.code for each in cause.findings}
+    assert config.each(Backend) is before
+
+
+def test_a_reload_tells_what_became_of_options_inside(path: Path) -> None:
+    """Mutable ones change, others wait, and a secret is told by no letter."""
+    config = load(TEXT.replace("size = 3", "size = 3\nkey = hunter2"), path=path)
+    path.write_text(TEXT.replace("size = 3", "size = 4\nkey = hunter3").replace("a:/b", "c:/d"))
+    changes = config.reload()
+    assert [(each.key, each.old, each.new) for each in changes.changed] == [("slow.size", "3", "4")]
+    assert [(each.section, each.option) for each in changes.findings] == [
+        ("slow", "key"),
+        ("slow", "share"),
+    ]
+    kept = config.each(Nfs)["slow"]
+    assert (kept.share, kept.size, kept.key.reveal()) == ("a:/b", 4, "hunter2")
+    assert "hunter" not in f"{changes!r}{config.each(Backend)!r}{config.rows()!r}{config!r}"
+    assert "hunter" not in str(config.explain("slow.key"))
+
+
+def test_a_section_comes_back_with_another_driver(path: Path) -> None:
+    """Named no more, it is forgotten; named again, it is a new one."""
+    config = load(TEXT, path=path)
+    path.write_text(TEXT.replace("slow, fast", "slow"))
+    assert config.reload().removed == ("fast",)
+    with pytest.raises(NoSuchOption):
+        config.explain("fast.size")
+    path.write_text(TEXT.replace("driver = lvm\ngroup = vg", "driver = nfs\nshare = z"))
+    changes = config.reload()
+    assert (changes.added, changes.findings) == (("fast",), ())
+    assert config.each(Nfs)["fast"].share == "z"
+
+
+def test_a_secret_names_no_section_and_no_driver(path: Path) -> None:
+    """Neither is shown where one is put into it."""
+
+    class Vault(Section):
+        word: Secret[str] = option(default=Secret("hunter2"))
+
+    named = "[DEFAULT]\nenabled_backends = $vault.word\n"
+    driven = "[DEFAULT]\nenabled_backends = a\n[a]\ndriver = $vault.word\n"
+    for text, code in ((named, "section-name"), (driven, "not-a-choice")):
+        with pytest.raises(InvalidConfig) as caught:
+            load(text, Vault, *ALL, path=path)
+        assert [each.code for each in caught.value.findings] == [code]
+        found = check([path], sections=[Vault, *ALL])
+        assert "hunter2" not in f"{caught.value}{found}{findings_json(found)}"
+
+
+def test_a_mistaken_driver_shows_nothing_of_what_stands_beside_it(path: Path) -> None:
+    """Which options are secrets is not known then, so none is shown."""
+
+    class Cloud(Backend, when="cloud"):
+        token: Secret[str] = option()
+
+    path.write_text("[DEFAULT]\nenabled_backends = a\n[a]\ndriver = clod\ntoken = hunter2\n")
+    found = audit([path], sections=[Common, Cloud, Nfs])
+    assert [(each.code, each.suggestion) for each in found.findings] == [("not-a-choice", "cloud")]
+    text = findings_text(found.findings, schema=found.schema, lines=file_lines())
+    assert "driver = clod" in text
+    assert "hunter2" not in f"{text}{found!r}"
+
+
+def test_a_flag_is_told_how_else_to_say_it(path: Path) -> None:
+    """The variable of the section that is meant."""
+    with pytest.raises(InvalidConfig, match="STOCK_FAST__SIZE"):
+        load(TEXT, path=path, argv=("--fast.size=4",))
+
+
+def test_sections_of_toml_are_named_alike(path: Path) -> None:
+    """A list of names, and a table each."""
+    path = path.with_suffix(".toml")
+    text = '[DEFAULT]\nenabled_backends = ["a"]\n[a]\ndriver = "lvm"\ngroup = "g"\nsize = 2\n'
+    assert load(text, path=path).each(Lvm) == {"a": Lvm(driver="lvm", group="g", size=2)}
+
+
+def test_threads_see_sections_of_one_generation(path: Path) -> None:
+    """While a name comes and goes, a snapshot has it or has it not, in all it says."""
+    texts = (TEXT, TEXT.replace("slow, fast", "slow"))
+    config, wrong, done = load(TEXT, path=path), list[object](), threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            with config.snapshot() as snapshot:
+                named = list(snapshot[Common].enabled_backends)
+                if named != list(snapshot.each(Backend)) or (
+                    list(snapshot.each(Lvm)) != [name for name in named if name == "fast"]
+                ):
+                    wrong.append(named)
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for number in range(16):
+        path.write_text(texts[number % 2])
+        config.reload()
+    done.set()
+    for each in threads:
+        each.join()
+    assert wrong == []
+    assert config.generation == 17

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from bedplate.config.readers.sample import inside
+from bedplate.config.repeated import Shapes, resolve
 from bedplate.config.schema import DEFAULT, OSLO, OptionSpec, Schema, Unresolved, Withheld, key_of
 from bedplate.config.tree import Tree
 from bedplate.config.types import Choice, Dict, Integer, List, Multi, SecretType, String, Type
@@ -94,7 +95,7 @@ def concerning(
 
     Old names in the file count too: one that the new release no longer understands stands among
     the renamed, or among the gone. Of what is added, only what the file now lacks is kept:
-    required options of sections that it has, or that are not optional.
+    required options of sections that it has, or that are neither optional nor named by an option.
     """
     sections = {section for section, _ in written}
     live = {spec.key for spec in (_live(old, *each) for each in written) if spec is not None}
@@ -114,7 +115,8 @@ def concerning(
         tuple(
             spec
             for spec in found.added
-            if spec.required and (spec.section in sections or not spec.optional)
+            if spec.required
+            and (spec.section in sections or not (spec.optional or new.sections[spec.section].each))
         ),
         tuple(each for each in gone if each.key in live),
         tuple(each for each in renamed if each.key in live),
@@ -123,14 +125,30 @@ def concerning(
 
 
 def written(tree: Tree, schema: Schema) -> frozenset[tuple[str, str]]:
-    """Return what a tree sets, sections called as the schema does where case does not count."""
+    """Return what a tree sets, under the names of the schema.
+
+    Sections are called as there where case does not count, and those that an option names as the
+    shape is that has the option.
+    """
+    named = resolve((tree,), schema).named
     names = {section.casefold(): section for section, _ in schema.renames}
     names |= {section.casefold(): section for section in schema.sections if section != DEFAULT}
     names = names if schema.dialect == OSLO else {}
     return frozenset(
-        (section if section == DEFAULT else names.get(section.casefold(), section), option)
+        (_shape(named[section], option), option)
+        if section in named
+        else (section if section == DEFAULT else names.get(section.casefold(), section), option)
         for section, option, _ in tree
     )
+
+
+def _shape(shapes: Shapes, option: str) -> str:
+    """Return the name of the shape that has an option, by its name or an old one."""
+    for shape in reversed(shapes):
+        old = {name for spec in shape.options.values() for _, name in spec.was}
+        if option in shape.options or option in old:
+            return shape.name
+    return shapes[0].name
 
 
 def _live(schema: Schema, section: str, option: str) -> OptionSpec | None:
