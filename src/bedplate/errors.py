@@ -36,6 +36,7 @@
     │   │   ├── DeadlineExceeded  the time given is over
     │   │   ├── NoSuchTarget      nobody serves the target, nothing takes what is sent
     │   │   ├── CallLost          the server fell silent
+    │   │   ├── NotParked         no message of this id is at a parking place
     │   │   └── ReplyPathLost     the link that would have carried the reply is gone
     │   ├── CodecError
     │   │   ├── MalformedMessage  bytes that are not what they claim to be
@@ -88,6 +89,7 @@ __all__ = [
     "NoSuchOption",
     "NoSuchTarget",
     "NotASchema",
+    "NotParked",
     "PluginNotFound",
     "PortalStalled",
     "ProbeFailed",
@@ -555,6 +557,19 @@ class CallLost(CallError):
         self.target, self.silence = target, silence
         super().__init__(
             f"{target} has been silent for {round(silence, 3):g} s in the middle of a call."
+        )
+
+
+class NotParked(CallError):
+    """No message of this id is at a parking place."""
+
+    code = "not-parked"
+
+    def __init__(self, *, id: str, place: str) -> None:  # noqa: A002 - what it is called everywhere
+        self.id, self.place = id, place
+        super().__init__(
+            f"No message {id} is parked for {place}: was it replayed or dropped, or is it parked "
+            f"for another group?"
         )
 
 

@@ -10,9 +10,14 @@ from bedplate.messaging.inbox import Inbox as Inbox
 from bedplate.messaging.inbox import InboxListener as InboxListener
 from bedplate.messaging.intake import Ack as Ack
 from bedplate.messaging.intake import IntakePolicy as IntakePolicy
+from bedplate.messaging.intake import ParkedFor as ParkedFor
 from bedplate.messaging.intake import Verdict as Verdict
 from bedplate.messaging.lookup import find_driver as find_driver
 from bedplate.messaging.observe import Observer as Observer
+from bedplate.messaging.parked import ParkingPlace as ParkingPlace
+from bedplate.messaging.parked import Swept as Swept
+from bedplate.messaging.parking import Parked as Parked
+from bedplate.messaging.parking import ParkedMessage as ParkedMessage
 from bedplate.messaging.recovery import RecoveryPolicy as RecoveryPolicy
 from bedplate.messaging.subscription import Subscription as Subscription
 from bedplate.messaging.transport import Transport as Transport
@@ -49,6 +54,10 @@ __all__ = [
     "Message",
     "Observer",
     "Outbound",
+    "Parked",
+    "ParkedFor",
+    "ParkedMessage",
+    "ParkingPlace",
     "RecoveryPolicy",
     "Settle",
     "Settlement",
@@ -57,6 +66,7 @@ __all__ = [
     "Start",
     "Subscription",
     "Support",
+    "Swept",
     "Timer",
     "Topology",
     "Transport",

@@ -5,6 +5,7 @@ deaf"). What comes through is `inflow`'s business.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -33,6 +34,7 @@ _log = logging.getLogger("bedplate.messaging")
 _DEAF = Backoff(0.1, 2.0, 30.0)
 _TAKE_TIMEOUT = 30.0
 _PROVEN = 10.0
+_LAST_PARKING = 1.0
 
 Ended = Callable[[SubscriptionLost], object]
 """Called on the loop, once, when a source cannot be restored."""
@@ -257,6 +259,9 @@ class Consumer:
             self._first.exception()
         try:
             if inflow is not None and inflow.live and inflow.inlet is not None:
+                # What is not parked for sure by then is parked twice, by whom it comes to next.
+                with contextlib.suppress(TimeoutError), self._line.route.wheel.limit(_LAST_PARKING):
+                    await inflow.all_parked()
                 with self._line.route.wheel.limit(self._line.route.close_timeout):
                     await inflow.inlet.aclose()
         except (TimeoutError, TransportError) as error:

@@ -21,8 +21,8 @@ _NOW = Settle(Settlement.RETRY)
 Receive = Callable[[list["Delivery"]], object]
 """Called on the loop with what one read brought, in order; must neither block nor raise."""
 Dropped = Callable[["Delivery", Verdict], object]
-"""Called on the loop with a settled message and why it was not handed over: it expired, was
-done before, or was tried too often."""
+"""Called on the loop with a message and why it was not handed over: it expired, was done before,
+or was tried too often. Deciding about it has no effect: that is done."""
 
 
 class Keeper(Protocol):
@@ -31,8 +31,20 @@ class Keeper(Protocol):
     release: Callable[[], object]
     """Takes the credit of one delivery back."""
 
-    def settle(self, delivery: "Delivery", tag: int, how: Settle, *, backoff: bool) -> bool:
+    def settle(
+        self,
+        delivery: "Delivery",
+        tag: int,
+        how: Settle,
+        *,
+        backoff: bool,
+        error: BaseException | None,
+    ) -> bool:
         """Decide about one that is not settled; see `Delivery.settle`."""
+        ...
+
+    def park(self, delivery: "Delivery", tag: int, why: str) -> bool:
+        """Set one aside that is not settled; see `Delivery.park`."""
         ...
 
     def start(self, delivery: "Delivery", tag: int) -> Verdict:
@@ -125,28 +137,45 @@ class Delivery:
         """Say that it is done. Returns whether that took effect."""
         return self.settle(_ACK)
 
-    async def retry(self, delay: float | None = None) -> bool:
+    async def retry(
+        self, delay: float | None = None, *, error: BaseException | None = None
+    ) -> bool:
         """Ask for it again after ``delay`` seconds; None waits as the subscription's policy says.
 
-        After the policy's last attempt it is rejected instead.
+        After the policy's last attempt it is parked instead, with a note of what ``error`` says,
+        or rejected where the policy does not park.
         """
-        return self.settle(
-            _NOW if delay is None else Settle(Settlement.RETRY, delay), delay is None
-        )
+        how = _NOW if delay is None else Settle(Settlement.RETRY, delay)
+        return self.settle(how, delay is None, error)
 
     async def reject(self) -> bool:
         """Say that it cannot be used and must not come again."""
         return self.settle(_REJECT)
 
+    async def park(self, why: str = "") -> bool:
+        """Set it aside for a person to look at; ``why`` is a note for them.
+
+        It is acknowledged when the broker has confirmed that it keeps it at its parking place (see
+        `Transport.parked`); until then it stays unsettled, and it is not lost.
+        """
+        if self.settled or self._keeper is None:
+            return False
+        return self._keeper.park(self, self._arrival.tag, why)
+
     async def extend(self) -> bool:
         """Ask the broker for more time. Raises `Unsupported` where it keeps none."""
         return self.settle(_EXTEND)
 
-    def settle(self, how: Settle, backoff: bool = False) -> bool:  # noqa: FBT001, FBT002 - internal twin of retry()
+    def settle(
+        self,
+        how: Settle,
+        backoff: bool = False,  # noqa: FBT001, FBT002 - internal twin of retry()
+        error: BaseException | None = None,
+    ) -> bool:
         """Do the same without await; ``backoff`` lets the policy choose a RETRY's delay."""
         if self.settled or self._keeper is None:
             return False
-        return self._keeper.settle(self, self._arrival.tag, how, backoff=backoff)
+        return self._keeper.settle(self, self._arrival.tag, how, backoff=backoff, error=error)
 
     def start(self) -> Verdict:
         """Judge once more, right before executing it: only on RUN may it run.

@@ -1,7 +1,8 @@
 """What comes through one inlet: judged, handed over, settled, for as long as the inlet lives.
 
-`intake` decides, over all inlets of a consumer; this file acts on one of them. Opens and closes
-nothing.
+`intake` decides, over all inlets of a consumer; this file acts on one of them. What is to be parked
+stays unsettled, and holds a credit, until that is confirmed; if the inlet ends before, it comes
+again. Opens and closes nothing.
 """
 
 import asyncio
@@ -15,8 +16,10 @@ from msgspec import Struct
 from bedplate.errors import Unsupported
 from bedplate.messaging.delivery import Delivery, Dropped, Receive
 from bedplate.messaging.driver import Inlet
-from bedplate.messaging.intake import Intake, IntakePolicy, Settling, Verdict
+from bedplate.messaging.intake import Intake, IntakePolicy, ParkedFor, Settling, Verdict
 from bedplate.messaging.observe import GivenUp, Observers, Received, Span, Work, WorkObservers
+from bedplate.messaging.parker import Parkings, SetAside
+from bedplate.messaging.parking import can_park, said
 from bedplate.messaging.types import (
     Arrival,
     Capabilities,
@@ -64,6 +67,7 @@ class Demand(Struct, frozen=True, kw_only=True):
     receive: Receive
     credit: int
     policy: IntakePolicy
+    set_aside: SetAside
     dropped: Dropped | None = None
     self_granting: bool = False
 
@@ -85,6 +89,7 @@ class Inflow:
         "_intake",
         "_live",
         "_offers",
+        "_parkings",
         "_stage",
         "inlet",
         "over",
@@ -105,6 +110,7 @@ class Inflow:
         self._driver, self._offers, self.release = driver, offers, release
         self._live, self._begun = True, False
         self._early: list[Arrival] = []
+        self._parkings = Parkings(demand.source, demand.set_aside, intake.tally)
         self.inlet: Inlet | None = None
         self.over: asyncio.Future[InletLost] = asyncio.get_running_loop().create_future()
 
@@ -121,6 +127,10 @@ class Inflow:
         if self._live:
             self._live = False
             self._intake.closed()
+
+    async def all_parked(self) -> None:
+        """Wait until nothing is being parked any more; the caller bounds the time."""
+        await self._parkings.over()
 
     @property
     def live(self) -> bool:
@@ -157,24 +167,52 @@ class Inflow:
 
     # --- what deliveries call -------------------------------------------------------------------
 
-    def settle(self, delivery: Delivery, tag: int, how: Settle, *, backoff: bool) -> bool:
-        """Decide about a delivery; return whether the broker is told of it."""
+    def settle(
+        self,
+        delivery: Delivery,
+        tag: int,
+        how: Settle,
+        *,
+        backoff: bool,
+        error: BaseException | None,
+    ) -> bool:
+        """Decide about a delivery; return whether that took effect."""
         self._stage.here()
         self._require(how.how)
         extending = how.how is Settlement.EXTEND
         if not extending:
             delivery.settled = True
         now = self._stage.now()
-        told: tuple[Settling, ...] = ()
+        told: tuple[Settling, ...] | ParkedFor = ()
         if self._live:
             chance = random.random() if backoff else 1.0  # noqa: S311 - jitter
             told = self._intake.settle(tag, how, now, chance=chance, delay=backoff)
-            self._tell(told)
+            if isinstance(told, ParkedFor):
+                self._given_up(delivery, Verdict.PARK)
+                self._park(delivery, tag, told, said(error))
+            else:
+                self._tell(told)
+                if how.how is Settlement.RETRY and told and told[0].how.how is Settlement.REJECT:
+                    self._given_up(delivery, Verdict.PARK)
         elif how.how is Settlement.ACK:
             self._intake.done(delivery.id, now)
         if self._demand.self_granting and not extending:
             delivery.release()
         return bool(told)
+
+    def park(self, delivery: Delivery, tag: int, why: str) -> bool:
+        """Set a delivery aside because its receiver asks for it; return whether that is begun."""
+        self._stage.here()
+        if not can_park(self._offers, self._demand.source):
+            raise Unsupported(driver=self._driver, what="parking")
+        delivery.settled = True
+        reason = self._intake.park(tag) if self._live else None
+        if reason is not None:
+            self._given_up(delivery, Verdict.PARK)
+            self._park(delivery, tag, reason, why)
+        if self._demand.self_granting:
+            delivery.release()
+        return reason is not None
 
     def start(self, delivery: Delivery, tag: int) -> Verdict:
         """Judge a delivery once more, right before it is executed."""
@@ -189,6 +227,8 @@ class Inflow:
             verdict = ruling.verdict
             if ruling.settle or verdict is not Verdict.RUN:
                 delivery.settled = True
+            if ruling.park is not None:
+                self._park(delivery, tag, ruling.park, "")
             self._tell(ruling.settle)
         if verdict is Verdict.EXPIRED or verdict is Verdict.DUPLICATE:
             self._given_up(delivery, verdict)
@@ -242,8 +282,10 @@ class Inflow:
                 ready.append(delivery)
             else:
                 self._tell(ruling.settle)
+                unseen = Delivery(arrival, ruling.deadline, attempts=ruling.attempts)
+                if ruling.park is not None:
+                    self._park(unseen, arrival.tag, ruling.park, "")
                 if self._demand.dropped is not None:
-                    unseen = Delivery(arrival, ruling.deadline, attempts=ruling.attempts)
                     self._report(self._demand.dropped, unseen, ruling.verdict)
             if self._stage.observers:
                 self._observe(arrival, ruling.verdict)
@@ -252,6 +294,17 @@ class Inflow:
         self.grant_due()
         if ready:
             self._hand_over(ready)
+
+    def _park(self, delivery: Delivery, tag: int, why: ParkedFor, note: str) -> None:
+        """Begin to set a delivery aside; the intake keeps it unsettled meanwhile."""
+        self._parkings.begin(delivery, why, note, self.over, partial(self._parked, delivery, tag))
+
+    def _parked(self, delivery: Delivery, tag: int, done: bool) -> None:  # noqa: FBT001 - the one thing to know
+        """Settle what is set aside; what is not comes again when the inlet is over."""
+        if done:
+            here = tag if self._live else None
+            self._tell(self._intake.parked(here, delivery.id, self._stage.now()))
+        self.release()
 
     def _report(self, dropped: Dropped, delivery: Delivery, verdict: Verdict) -> None:
         try:

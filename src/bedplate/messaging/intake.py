@@ -1,8 +1,9 @@
 """Decides, for the receiving side of one subscription, what becomes of each delivery.
 
-Run it, or drop it as expired, repeated or tried too often; how it is settled; how much credit to
-grant; how far each lane may be committed. Pure: told what arrives and what time it is, answers
-with what to tell the broker. Knows neither links, loops nor clocks, and draws no random numbers.
+Run it, drop it as expired or repeated, or park it because it was tried too often; how it is
+settled; how much credit to grant; how far each lane may be committed. Pure: told what arrives and
+what time it is, answers with what to tell the broker. Knows neither links, loops nor clocks, and
+draws no random numbers.
 """
 
 import enum
@@ -23,6 +24,7 @@ __all__ = [
     "IntakePolicy",
     "IntakeTally",
     "LowWater",
+    "ParkedFor",
     "Ruling",
     "Settling",
     "Verdict",
@@ -63,15 +65,31 @@ class Verdict(enum.Enum):
     """It is no longer ours: settled, revoked, or of a link that died and will deliver it again."""
 
 
+class ParkedFor(enum.Enum):
+    """Why a message is set aside for a person to look at."""
+
+    ATTEMPTS = "attempts"
+    """It was tried often enough."""
+    EXPIRED = "expired"
+    """Its time was over."""
+    REJECTED = "rejected"
+    """Its receiver could not use it."""
+    ASKED = "asked"
+    """Its receiver asked for it."""
+
+
 class IntakePolicy(Struct, frozen=True, kw_only=True):
     """How one subscription treats its deliveries. Times are in seconds.
 
     ``attempts`` bounds how often one message runs (None: no bound), counted by the broker where it
-    counts and by message id otherwise; after that it is rejected, which dead-letters it where the
-    broker is set up so. ``backoff`` paces retries that name no delay. The last ``window`` ids that
-    were done within ``window_seconds`` are remembered to drop repeats; 0 remembers none, and
-    messages without id are never taken for repeats. ``skew`` is how far ahead of a sender's this
-    machine's clock is believed to run at most: so much longer a message counts as alive.
+    counts and by message id otherwise. After that it is parked, or, without ``park``, rejected,
+    which dead-letters it where the broker is set up so. ``park_expired`` and ``park_rejected`` park
+    those as well. ``park_limit`` bounds how many messages a parking place holds (None: no bound):
+    what finds it full stays where it was, and setting it aside is tried again later. ``backoff``
+    paces retries that name no delay. The last ``window`` ids that were done within
+    ``window_seconds`` are remembered to drop repeats; 0 remembers none, and messages without id are
+    never taken for repeats. ``skew`` is how far ahead of a sender's this machine's clock is
+    believed to run at most: so much longer a message counts as alive.
     """
 
     ack: Ack = Ack.DONE
@@ -80,6 +98,10 @@ class IntakePolicy(Struct, frozen=True, kw_only=True):
     window: int = 1000
     window_seconds: float = 300.0
     skew: float = 0.0
+    park: bool = True
+    park_expired: bool = False
+    park_rejected: bool = False
+    park_limit: int | None = None
 
 
 class Settling(NamedTuple):
@@ -92,17 +114,19 @@ class Settling(NamedTuple):
 class Ruling(NamedTuple):
     """A verdict, the monotonic time the message is good for, and what to tell the broker now.
 
-    ``attempts`` is how often the message was handed over, this time included.
+    ``attempts`` is how often the message was handed over, this time included. With ``park`` the
+    broker is told nothing yet: the message is to be set aside first, and `Intake.parked` told.
     """
 
     verdict: Verdict
     deadline: float | None = None
     settle: "tuple[Settling, ...]" = ()
     attempts: int = 1
+    park: ParkedFor | None = None
 
 
 class IntakeTally(Struct):
-    """Counts since the subscription began."""
+    """Counts since the subscription began. What is ``parked`` is set aside for sure."""
 
     received: int = 0
     expired: int = 0
@@ -113,6 +137,8 @@ class IntakeTally(Struct):
     rejected: int = 0
     overrun: int = 0
     """Deliveries beyond the credit granted: a driver or broker that does not keep to it."""
+    park_failures: int = 0
+    """How often setting a message aside failed; it stays where it was and is tried again."""
 
 
 class _Open(Struct):
@@ -122,6 +148,7 @@ class _Open(Struct):
     deadline: float | None
     attempts: int
     started: bool = False
+    parking: bool = False
 
 
 _GONE = Ruling(Verdict.GONE)
@@ -232,7 +259,10 @@ class Intake:
     # --- one delivery ---------------------------------------------------------------------------
 
     def arrive(self, arrival: Arrival, now: float, wall: float) -> Ruling:
-        """Judge a delivery. One that is not to run is settled and released by this already."""
+        """Judge a delivery. One that is not to run is settled and released by this already.
+
+        Or, if it is to be parked, when `parked` is told so.
+        """
         tally = self.tally
         tally.received += 1
         if self._outstanding:
@@ -244,25 +274,31 @@ class Intake:
         if ordered:
             self._lane_arrived(arrival)
         attempts = self._attempts(arrival)
+        policy = self.policy
+        verdict, how, park = Verdict.RUN, _ACK, None
         if deadline is not None and deadline <= now:
             tally.expired += 1
-            verdict, how = Verdict.EXPIRED, _ACK
+            verdict = Verdict.EXPIRED
+            park = ParkedFor.EXPIRED if policy.park_expired else None
         elif self._repeated(arrival.id, now):
             tally.duplicates += 1
-            verdict, how = Verdict.DUPLICATE, _ACK
-        elif self.policy.attempts is not None and attempts > self.policy.attempts:
-            tally.parked += 1
+            verdict = Verdict.DUPLICATE
+        elif policy.attempts is not None and attempts > policy.attempts:
             verdict, how = Verdict.PARK, _REJECT
-        else:
+            park = ParkedFor.ATTEMPTS if policy.park else None
+            tally.rejected += park is None
+        if verdict is Verdict.RUN or (park is not None and self._acks):
             self._in_use += 1
             if self._acks:
                 position = arrival.position if ordered else None
-                self._open[arrival.tag] = _Open(
+                self._open[arrival.tag] = entry = _Open(
                     arrival.id, arrival.lane, position, deadline, attempts
                 )
                 if arrival.id:
                     self._open_ids.add(arrival.id)
-            return Ruling(Verdict.RUN, deadline, _NOTHING, attempts)
+                if park is not None:
+                    entry.started = entry.parking = True
+            return Ruling(verdict, deadline, _NOTHING, attempts, park)
         settle = self._tell(arrival.tag, arrival.lane, arrival.position if ordered else None, how)
         return Ruling(verdict, deadline, settle, attempts)
 
@@ -276,6 +312,11 @@ class Intake:
             return _GONE
         if entry.deadline is not None and entry.deadline <= now:
             self.tally.expired += 1
+            if self.policy.park_expired:
+                self._set_aside(entry)
+                return Ruling(
+                    Verdict.EXPIRED, entry.deadline, _NOTHING, entry.attempts, ParkedFor.EXPIRED
+                )
             return Ruling(Verdict.EXPIRED, entry.deadline, self._close(tag, entry, _ACK))
         if self._done_before(entry.id, now):
             self.tally.duplicates += 1
@@ -298,21 +339,25 @@ class Intake:
 
     def settle(
         self, tag: int, how: Settle, now: float, *, chance: float = 1.0, delay: bool = True
-    ) -> tuple[Settling, ...]:
+    ) -> tuple[Settling, ...] | ParkedFor:
         """Decide about a delivery once; a later decision, or one for a dead inlet, is nothing.
 
-        A RETRY of the last attempt becomes REJECT. With ``delay`` a RETRY that names none waits
-        as the policy's backoff says for ``chance``. Credit is not released by this.
+        What is to be parked is answered with the reason: set it aside, and tell `parked`. Without
+        parking a RETRY of the last attempt becomes REJECT. With ``delay`` a RETRY that names none
+        waits as the policy's backoff says for ``chance``. Credit is not released by this.
         """
         entry = self._open.get(tag)
-        if entry is None:
+        if entry is None or entry.parking:
             return _NOTHING
         if how.how is Settlement.EXTEND:
             return (Settling(tag, how),)
         if how.how is Settlement.RETRY:
             bound = self.policy.attempts
             if bound is not None and entry.attempts >= bound:
-                self.tally.parked += 1
+                if self.policy.park:
+                    self._set_aside(entry)
+                    return ParkedFor.ATTEMPTS
+                self.tally.rejected += 1
                 how = _REJECT
             else:
                 self.tally.retried += 1
@@ -326,9 +371,31 @@ class Intake:
         elif how.how is Settlement.ACK:
             self.tally.acked += 1
             self._remember(entry.id, now)
+        elif self.policy.park_rejected:
+            self._set_aside(entry)
+            return ParkedFor.REJECTED
         else:
             self.tally.rejected += 1
         return self._close(tag, entry, how)
+
+    def park(self, tag: int) -> ParkedFor | None:
+        """Decide that a delivery is to be parked; None: it is settled, or of a dead inlet."""
+        entry = self._open.get(tag)
+        if entry is None or entry.parking:
+            return None
+        self._set_aside(entry)
+        return ParkedFor.ASKED
+
+    def parked(self, tag: int | None, message_id: str, now: float) -> tuple[Settling, ...]:
+        """Note that a message is set aside for sure, and say so to the broker.
+
+        ``tag`` None: its inlet ended meanwhile; when the broker delivers it again, it is dropped.
+        The credit that setting it aside took is not released by this.
+        """
+        self.tally.parked += 1
+        self._remember(message_id, now)
+        entry = None if tag is None else self._open.get(tag)
+        return _NOTHING if tag is None or entry is None else self._close(tag, entry, _ACK)
 
     def done(self, message_id: str, now: float) -> None:
         """Note that a message of an inlet that ended was done after all; its repeat is dropped."""
@@ -354,6 +421,11 @@ class Intake:
             self._lanes = LowWater()
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _set_aside(self, entry: _Open) -> None:
+        """Keep a delivery unsettled, and a credit in use, until it is parked."""
+        entry.parking = entry.started = True
+        self._in_use += 1
 
     def _close(self, tag: int, entry: _Open, how: Settle) -> tuple[Settling, ...]:
         del self._open[tag]

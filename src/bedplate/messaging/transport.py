@@ -8,6 +8,7 @@ knows no envelope.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import NoReturn, Self, final
 
 from msgspec import Struct
@@ -30,6 +31,9 @@ from bedplate.messaging.line import LineStatistics, Route
 from bedplate.messaging.lookup import check_driver, find_driver, options_for
 from bedplate.messaging.observe import Observer, Span, Work, WorkObservers, following
 from bedplate.messaging.outbox import Held
+from bedplate.messaging.parked import ParkingPlace
+from bedplate.messaging.parker import set_aside
+from bedplate.messaging.parking import can_park
 from bedplate.messaging.recovery import RecoveryPolicy
 from bedplate.messaging.subscription import Subscription
 from bedplate.messaging.switchboard import Switchboard
@@ -250,7 +254,13 @@ class Transport:
     def capabilities(self) -> Capabilities:
         """What is offered here: what the peer grants, and what the transport adds on top."""
         offers = self._opened().offers
-        return replace(offers, ttl=_topped(offers.ttl), delay=_topped(offers.delay, offers.retry))
+        parks = offers.accept is not Support.NO and offers.ack is not Support.NO
+        return replace(
+            offers,
+            ttl=_topped(offers.ttl),
+            delay=_topped(offers.delay, offers.retry),
+            park=Support.ABOVE if parks else Support.NO,
+        )
 
     @property
     def clock(self) -> Clock:
@@ -409,8 +419,8 @@ class Transport:
         chosen = replace(policy or self._policy.intake, ack=ack or Ack.DONE)
 
         async def consume(receive: Receive, ended: Ended) -> Consumer:
-            demand = Demand(
-                source=source, receive=receive, credit=credit, policy=chosen, self_granting=True
+            demand = self._demand(
+                board, source, receive, credit=credit, policy=chosen, self_granting=True
             )
             return await self._take(board, demand, ended, 60.0)
 
@@ -437,14 +447,23 @@ class Transport:
         `DeadlineExceeded`, `AccessRefused`, `TopologyMismatch`, `Unsupported`.
         """
         board = self._entered()
-        demand = Demand(
-            source=source,
-            receive=receive,
+        demand = self._demand(
+            board,
+            source,
+            receive,
             credit=credit,
             policy=policy or self._policy.intake,
             dropped=dropped,
         )
         return await self._take(board, demand, ended, timeout)
+
+    def parked(self, address: Address, *, group: str | None = None) -> ParkingPlace:
+        """Return what is parked of an address and group, to look at, replay and drop.
+
+        A topic's servers and its fanout park at the topic's. Raises ValueError for an address that
+        is no topic's.
+        """
+        return ParkingPlace(self, self._entered().line_for, address, group)
 
     async def inbox(self, listener: InboxListener) -> Inbox:
         """Open a private address for request and reply; await its ``ready`` before each use."""
@@ -528,6 +547,29 @@ class Transport:
             raise DeadlineExceeded(
                 operation=operation, target=target, timeout=timeout, stage=stage
             ) from board.talk.trouble
+
+    def _demand(
+        self,
+        board: Switchboard,
+        source: Source,
+        receive: Receive,
+        *,
+        credit: int,
+        policy: IntakePolicy,
+        dropped: Dropped | None = None,
+        self_granting: bool = False,
+    ) -> Demand:
+        if not can_park(board.offers, source):
+            policy = replace(policy, park=False, park_expired=False, park_rejected=False)
+        return Demand(
+            source=source,
+            receive=receive,
+            credit=credit,
+            policy=policy,
+            set_aside=partial(set_aside, self, policy.park_limit),
+            dropped=dropped,
+            self_granting=self_granting,
+        )
 
     async def _take(
         self, board: Switchboard, demand: Demand, ended: Ended | None, timeout: float

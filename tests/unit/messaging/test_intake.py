@@ -13,6 +13,7 @@ from bedplate.messaging.intake import (
     Intake,
     IntakePolicy,
     LowWater,
+    ParkedFor,
     Settling,
     Verdict,
     limit_of,
@@ -133,17 +134,112 @@ def test_extending_does_not_settle() -> None:
 # --- attempts -----------------------------------------------------------------------------------
 
 
-def test_retries_wait_longer_each_time_and_end_in_rejection() -> None:
-    """With a broker that counts, the last attempt is not retried but rejected and counted."""
+def told(
+    intake: Intake, tag: int, how: Settle, now: float = NOW, *, delay: bool = True
+) -> tuple[Settling, ...]:
+    """Settle what is not parked by that."""
+    answer = intake.settle(tag, how, now, delay=delay)
+    assert not isinstance(answer, ParkedFor)
+    return answer
+
+
+def test_retries_wait_longer_each_time_and_end_in_parking() -> None:
+    """With a broker that counts, the last attempt is not retried but parked."""
     intake = opened(IntakePolicy(attempts=3, backoff=Backoff(1.0, 2.0, 60.0)))
-    told: list[Settling] = []
+    answers: list[tuple[Settling, ...] | ParkedFor] = []
     for attempt in (1, 2, 3):
         intake.arrive(arrival(attempt, id="m", attempts=attempt), NOW, WALL)
         intake.start(attempt, NOW)
-        told += intake.settle(attempt, RETRY, NOW)
-    assert [each.how.how for each in told] == [RETRY.how, RETRY.how, REJECT.how]
-    assert [each.how.delay for each in told] == [1.0, 2.0, 0.0]
-    assert intake.tally.parked == 1
+        answers.append(intake.settle(attempt, RETRY, NOW))
+    retry = Settlement.RETRY
+    assert answers == [
+        (Settling(1, Settle(retry, 1.0)),),
+        (Settling(2, Settle(retry, 2.0)),),
+        ParkedFor.ATTEMPTS,
+    ]
+    assert (intake.tally.retried, intake.tally.parked, intake.unsettled) == (2, 0, 1)
+
+
+def test_without_parking_the_last_attempt_is_rejected() -> None:
+    """Who wants no parking place has it dropped, or dead-lettered by the broker, and counted."""
+    intake = opened(IntakePolicy(attempts=1, park=False))
+    intake.arrive(arrival(attempts=1), NOW, WALL)
+    assert told(intake, 1, RETRY) == (Settling(1, REJECT),)
+    ruling = intake.arrive(arrival(2, attempts=2), NOW, WALL)
+    assert (ruling.verdict, ruling.settle) == (Verdict.PARK, (Settling(2, REJECT),))
+    assert (intake.tally.rejected, intake.tally.parked) == (2, 0)
+
+
+def test_what_is_being_parked_stays_unsettled_until_that_is_sure() -> None:
+    """Nobody else decides about it meanwhile; then it is acknowledged, and its repeat dropped."""
+    intake = opened(IntakePolicy(attempts=1))
+    intake.arrive(arrival(id="m", attempts=1), NOW, WALL)
+    assert intake.settle(1, RETRY, NOW) is ParkedFor.ATTEMPTS
+    assert told(intake, 1, ACK) == ()
+    assert intake.park(1) is None
+    assert intake.start(1, NOW).verdict is Verdict.GONE
+    assert intake.parked(1, "m", NOW) == (Settling(1, ACK),)
+    assert intake.parked(1, "m", NOW) == ()
+    ruling = intake.arrive(arrival(2, id="m", attempts=2), NOW, WALL)
+    assert (ruling.verdict, ruling.settle) == (Verdict.DUPLICATE, (Settling(2, ACK),))
+
+
+def test_what_was_parked_after_its_inlet_ended_is_not_parked_again() -> None:
+    """The broker delivers it once more, for it heard of nothing; then it is dropped."""
+    intake = opened(IntakePolicy(attempts=1))
+    intake.arrive(arrival(id="m", attempts=2), NOW, WALL)
+    intake.closed()
+    intake.opened()
+    assert intake.parked(None, "m", NOW) == ()
+    assert intake.arrive(arrival(id="m", attempts=3), NOW, WALL).verdict is Verdict.DUPLICATE
+
+
+def test_what_is_being_parked_takes_a_credit() -> None:
+    """However many are to be parked, no more are held here than the credit allows."""
+    intake = opened(IntakePolicy(attempts=1), credit=4)
+    for tag in range(4):
+        assert intake.arrive(arrival(tag, attempts=2), NOW, WALL).park is ParkedFor.ATTEMPTS
+    assert (intake.in_use, intake.grant_due()) == (4, 0)
+    for tag in range(4):
+        intake.parked(tag, "", NOW)
+        intake.release()
+    assert (intake.in_use, intake.grant_due()) == (0, 4)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_expired_and_the_rejected_are_parked_where_that_is_asked_for(asked: bool) -> None:  # noqa: FBT001 - both
+    """Otherwise they are gone."""
+    intake = opened(IntakePolicy(park_expired=asked, park_rejected=asked))
+    ruling = intake.arrive(arrival(1, headers=limits({}, 1.0, WALL - 1)), NOW, WALL)
+    assert (ruling.verdict, ruling.park) == (
+        Verdict.EXPIRED,
+        ParkedFor.EXPIRED if asked else None,
+    )
+    intake.arrive(arrival(2, headers=limits({}, 1.0, WALL)), NOW, WALL)
+    assert intake.start(2, NOW + 1).park is (ParkedFor.EXPIRED if asked else None)
+    intake.arrive(arrival(3), NOW, WALL)
+    answer = intake.settle(3, REJECT, NOW)
+    assert answer == (ParkedFor.REJECTED if asked else (Settling(3, REJECT),))
+    assert (intake.tally.expired, intake.unsettled) == (2, 3 if asked else 0)
+
+
+def test_the_application_may_park_what_it_has_in_hand() -> None:
+    """Asking is a decision like the others: there is one, and only while it is ours."""
+    intake = opened()
+    intake.arrive(arrival(), NOW, WALL)
+    intake.start(1, NOW)
+    assert intake.park(1) is ParkedFor.ASKED
+    assert intake.park(1) is None
+    assert intake.park(99) is None
+
+
+def test_what_nobody_acknowledges_is_not_parked() -> None:
+    """At most once: the broker has forgotten it, and there is nothing to keep back."""
+    intake = opened(IntakePolicy(attempts=1, park_expired=True), acks=False)
+    assert intake.arrive(arrival(1, attempts=2), NOW, WALL).park is None
+    late = arrival(2, headers=limits({}, 1.0, WALL - 1))
+    assert intake.arrive(late, NOW, WALL).park is None
+    assert intake.in_use == 0
 
 
 def test_a_named_delay_is_kept() -> None:
@@ -151,15 +247,16 @@ def test_a_named_delay_is_kept() -> None:
     intake = opened()
     for tag in (1, 2):
         intake.arrive(arrival(tag), NOW, WALL)
-    assert intake.settle(1, Settle(Settlement.RETRY, 7.5), NOW)[0].how.delay == 7.5
-    assert intake.settle(2, RETRY, NOW, delay=False)[0].how.delay == 0.0
+    assert told(intake, 1, Settle(Settlement.RETRY, 7.5))[0].how.delay == 7.5
+    assert told(intake, 2, RETRY, delay=False)[0].how.delay == 0.0
 
 
 def test_what_was_delivered_too_often_is_parked_unseen() -> None:
     """A message that killed its consumers before they could decide is not run again."""
     intake = opened(IntakePolicy(attempts=3))
     ruling = intake.arrive(arrival(attempts=4), NOW, WALL)
-    assert (ruling.verdict, ruling.settle) == (Verdict.PARK, (Settling(1, REJECT),))
+    assert (ruling.verdict, ruling.settle) == (Verdict.PARK, ())
+    assert ruling.park is ParkedFor.ATTEMPTS
 
 
 def test_attempts_are_counted_by_id_where_the_broker_does_not() -> None:
@@ -172,7 +269,7 @@ def test_attempts_are_counted_by_id_where_the_broker_does_not() -> None:
             break
         intake.start(tag, NOW)
         ran += 1
-        if intake.settle(tag, RETRY, NOW)[0].how.how is Settlement.REJECT:
+        if intake.settle(tag, RETRY, NOW) is ParkedFor.ATTEMPTS:
             break
     assert ran == 3
 
@@ -295,7 +392,8 @@ def test_in_a_lane_a_retry_stays_where_it_is() -> None:
     assert intake.settle(1, RETRY, NOW) == ()
     assert intake.settle(2, ACK, NOW) == ()
     assert intake.start(1, NOW).verdict is Verdict.RUN
-    assert intake.settle(1, RETRY, NOW) == (Settling(2, ACK),)
+    assert intake.settle(1, RETRY, NOW) is ParkedFor.ATTEMPTS
+    assert intake.parked(1, "", NOW) == (Settling(2, ACK),)
     assert intake.tally.parked == 1
 
 
@@ -353,7 +451,14 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        policy = IntakePolicy(ack=self.ack, attempts=ATTEMPTS, window=6, window_seconds=50.0)
+        policy = IntakePolicy(
+            ack=self.ack,
+            attempts=ATTEMPTS,
+            window=6,
+            window_seconds=50.0,
+            park_expired=True,
+            park_rejected=True,
+        )
         self.intake = Intake(policy, credit=CREDIT)
         self.now = 0.0
         self.allowed = self.intake.opened()
@@ -362,6 +467,7 @@ class Life(RuleBasedStateMachine):
         self.limits: dict[int, float | None] = {}
         self.told: set[int] = set()
         self.held: list[tuple[int, int]] = []
+        self.parking: list[tuple[int, int, str]] = []
         self.epoch = 0
         self.ran: dict[str, int] = {}
 
@@ -387,7 +493,10 @@ class Life(RuleBasedStateMachine):
             Arrival(self.tag, b"", message_id, headers, redelivered=again), self.now, self.now
         )
         self.hear(ruling.settle)
-        if ruling.verdict is Verdict.RUN:
+        if ruling.park is not None:
+            assert not ruling.settle
+            self.parking.append((self.epoch, self.tag, message_id))
+        elif ruling.verdict is Verdict.RUN:
             assert ttl != 0
             self.limits[self.tag] = None if ttl is None else self.now + ttl
             self.held.append((self.epoch, self.tag))
@@ -403,6 +512,8 @@ class Life(RuleBasedStateMachine):
             return  # the transport knows the epoch of a delivery and does not ask
         ruling = self.intake.start(tag, self.now)
         self.hear(ruling.settle)
+        if ruling.park is not None:
+            self.parking.append((epoch, tag, self.on_inlet[tag]))
         limit = self.limits[tag]
         if ruling.verdict is Verdict.RUN:
             assert limit is None or limit > self.now, "ran what had expired"
@@ -416,10 +527,27 @@ class Life(RuleBasedStateMachine):
     def settle(self, pick: int, how: Settle) -> None:
         epoch, tag = self.held.pop(pick % len(self.held))
         if epoch == self.epoch:
-            told = self.intake.settle(tag, how, self.now)
-            self.hear(told)
-            if any(each.how.how is not Settlement.RETRY for each in told):
-                self.ran.pop(self.on_inlet[tag], None)
+            answer = self.intake.settle(tag, how, self.now)
+            if isinstance(answer, ParkedFor):
+                self.parking.append((epoch, tag, self.on_inlet[tag]))
+            else:
+                self.hear(answer)
+                if any(each.how.how is not Settlement.RETRY for each in answer):
+                    self.ran.pop(self.on_inlet[tag], None)
+        self.intake.release()
+        self.take_grant()
+
+    @precondition(lambda self: self.parking)
+    @rule(pick=st.integers(0, 10), done=st.booleans())
+    def park(self, pick: int, done: bool) -> None:  # noqa: FBT001 - drawn
+        epoch, tag, message_id = self.parking[pick % len(self.parking)]
+        if epoch == self.epoch and not done:
+            return  # it is tried again for as long as the inlet lives
+        self.parking.remove((epoch, tag, message_id))
+        if done:
+            here = tag if epoch == self.epoch else None
+            self.hear(self.intake.parked(here, message_id, self.now))
+            assert here is None or tag in self.told
         self.intake.release()
         self.take_grant()
 
@@ -439,12 +567,12 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def credit_is_never_exceeded(self) -> None:
         assert self.allowed + len(self.held) <= CREDIT
-        assert self.intake.in_use == len(self.held)
+        assert self.intake.in_use == len(self.held) + len(self.parking)
         assert self.intake.tally.overrun == 0
 
     @invariant()
     def credit_is_never_lost(self) -> None:
-        assert self.held or self.allowed * 2 > CREDIT
+        assert self.held or self.parking or self.allowed * 2 > CREDIT
 
     @invariant()
     def what_is_unsettled_was_not_told(self) -> None:
@@ -484,8 +612,8 @@ def test_no_message_runs_more_often_than_its_attempts(events: list[str], attempt
             intake.release()
             intake.opened()
             continue
-        told = intake.settle(tag, RETRY, NOW)
+        answer = intake.settle(tag, RETRY, NOW)
         intake.release()
-        if told[0].how.how is Settlement.REJECT:
+        if isinstance(answer, ParkedFor):
             break
     assert ran <= attempts

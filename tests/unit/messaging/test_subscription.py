@@ -161,8 +161,8 @@ async def test_expired_messages_are_never_handed_out() -> None:
         assert s.transport.statistics().expired == 2
 
 
-async def test_a_retry_waits_as_the_policy_says_and_ends_in_rejection() -> None:
-    """A message that always fails is run as often as the policy says and never again."""
+async def test_a_retry_waits_as_the_policy_says_and_ends_in_parking() -> None:
+    """A message that always fails is run as often as the policy says and then set aside."""
     async with scene() as s:
         await s.publish(b"poison")
         times = []
@@ -173,8 +173,9 @@ async def test_a_retry_waits_as_the_policy_says_and_ends_in_rejection() -> None:
                 times.append(s.loop.time())
                 assert await delivery.retry()
             await asyncio.sleep(100)
-            assert s.waiting() == 0
+            assert s.waiting() == 1
             assert deliveries.statistics().tally.parked == 1
+        assert await s.transport.parked(ORDERS).count() == 1
         assert all(0 < later - first <= 10.0 for first, later in pairwise(times))
 
 

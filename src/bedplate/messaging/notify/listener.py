@@ -248,7 +248,7 @@ class Listener:
             return  # acknowledged when it began: at most once means now or never
         if attempts is not None and delivery.attempts >= attempts:
             self._counts["parked"] += 1
-        delivery.settle(_RETRY, backoff=True)
+        delivery.settle(_RETRY, backoff=True, error=error)
 
 
 _COUNTED = (

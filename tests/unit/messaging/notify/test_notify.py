@@ -193,7 +193,12 @@ async def test_a_failing_handler_is_tried_again_and_then_parked(
         statistics = listener.statistics()
     assert attempts == [1, 2, 3, 4]
     assert (statistics.failed, statistics.parked, statistics.done) == (4, 1, 0)
-    assert len(quiet.records) == 4
+    assert [record.name for record in quiet.records] == [
+        *["bedplate.messaging.notify"] * 4,
+        "bedplate.messaging",
+    ]
+    (parked,) = await there.parked(Address.topic("notifications.info")).list()
+    assert (parked.why, parked.attempts, parked.error) == ("attempts", 4, "SystemExit: 1")
     ears = Ears()
     async with notify.listen(there, ears):
         await asyncio.sleep(1000)
