@@ -1,6 +1,23 @@
 """What mypy must refuse in configuration. Each line marked must be reported, and no other."""
 
-from bedplate.config import Config, Port, Secret, Section, Url, option
+import re
+from datetime import date
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from bedplate.config import (
+    ByteSize,
+    Config,
+    HostName,
+    HostPort,
+    Port,
+    Repeated,
+    Secret,
+    Section,
+    Uri,
+    Url,
+    option,
+)
 
 
 class Api(Section):
@@ -19,6 +36,46 @@ class Wrong(Section):
     word: Secret[str] = option(default="x")  # E: expected "Secret[str]"
     positional: int = option(4)  # E: No overload variant of "option" matches
     unheard: int = option(default=4, minimum=1)  # E: Unexpected keyword argument "minimum"
+
+
+class WrongKinds(Section):
+    """Defaults that are of no such kind: text stands for a value in files only."""
+
+    limits: dict[str, int] = option(default={"read": "1"})  # E: Dict entry 0 has incompatible type
+    keys: dict[str, Secret[str]] = option(default={"a": "b"})  # E: Dict entry 0 has incompatible
+    pattern: re.Pattern[str] = option(default="a")  # E: expected "Pattern[str]"
+    address: IPv4Address = option(default="10.0.0.1")  # E: Incompatible types in assignment
+    cidr: IPv4Network = option(default="10.0.0.0/8")  # E: Incompatible types in assignment
+    peer: HostPort = option(default="db:5432")  # E: Incompatible types in assignment
+    name: HostName = option(default=IPv4Address("10.0.0.1"))  # E: Incompatible types in assignment
+    link: Uri = option(default=Url("sqlite://"))  # E: Incompatible types in assignment
+    spool: Path = option(default="/var/spool")  # E: Incompatible types in assignment
+    cache: ByteSize = option(default="64MiB")  # E: Incompatible types in assignment
+    day: date = option(default="2027-01-31")  # E: Incompatible types in assignment
+    plugins: Repeated[str] = option(default="one")  # E: expected "list[str]"
+
+
+class Backend(Section, each="DEFAULT.enabled_backends", by="driver"):
+    """The shape of sections that are named."""
+
+    driver: str = option()
+
+
+class Lvm(Backend, when="lvm"):
+    """A variant."""
+
+    group: str = option()
+
+
+def naming(config: Config) -> None:
+    """Mistakes with sections that are named."""
+    config.each("backend")  # E: Argument 1 to "each" of "Config" has incompatible type "str"
+    config.each(str)  # E: Value of type variable "S" of "each" of "Config" cannot be "str"
+    size = config.each(Backend).size  # E: "Mapping[str, Backend]" has no attribute "size"
+    group = config.each(Backend)["a"].group  # E: "Backend" has no attribute "group"
+    config.each(Lvm)["a"] = Lvm(group="b", driver="lvm")  # E: Unsupported target for indexed
+    Lvm(group="b")  # E: Missing named argument "driver" for "Lvm"
+    assert size + group
 
 
 def reading(api: Api, config: Config) -> None:

@@ -1,17 +1,35 @@
 """What mypy must know of a configuration, without a plug-in. Checked, never run."""
 
+import re
+from collections.abc import Mapping
+from datetime import date
 from enum import Enum
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from pathlib import Path
 from typing import Literal, assert_type
 
 from bedplate.config import (
+    ByteSize,
     Changes,
     Config,
     Duration,
     Explanation,
     Finding,
+    HostAddress,
+    HostName,
+    HostPort,
     Port,
+    Repeated,
     Secret,
     Section,
+    Uri,
     Url,
     option,
 )
@@ -50,6 +68,104 @@ class Wide(Api, name="api.wide", optional=True):
     @property
     def area(self) -> int:
         return self.width * self.workers
+
+
+class Net(Section):
+    """Every other kind of value."""
+
+    limits: dict[str, int] = option(default={"read": 1})
+    keys: dict[str, Secret[str]] = option(default={})
+    weights: Secret[dict[str, int]] = option(default=Secret({"a": 1}))
+    pattern: re.Pattern[str] = option(default=re.compile("a"))
+    address: IPv4Address = option(default=IPv4Address("10.0.0.1"))
+    either: IPv4Address | IPv6Address = option(default=IPv6Address("::1"))
+    cidr: IPv4Network = option(default=IPv4Network("10.0.0.0/8"))
+    cidrs: list[IPv4Network | IPv6Network] = option(default=[])
+    own: IPv4Interface | IPv6Interface = option(default=IPv4Interface("10.0.0.1/8"))
+    name: HostName = option(default="db.example.org")
+    host: HostAddress = option(default="10.0.0.1")
+    peer: HostPort = option(default=HostPort("db.example.org", 5432))
+    peers: list[HostPort] = option(default=[])
+    link: Uri = option(default="urn:isbn:0451450523")
+    spool: Path = option(default=Path("/var/spool"))
+    maybe: Path | None = option(default=None)
+    cache: ByteSize = option(default=64 * 2**20, min=1)
+    day: date = option(default=date(2027, 1, 31))
+    plugins: Repeated[str] = option(default=[])
+    ports: range = option(default=range(1, 3))
+
+
+class Common(Section, name="DEFAULT"):
+    """The one that names others."""
+
+    enabled_backends: list[str] = option(default=[], mutable=True)
+
+
+class Backend(Section, each="DEFAULT.enabled_backends", by="driver"):
+    """The shape of what is named."""
+
+    driver: str = option()
+    size: int = option(default=1)
+
+
+class Lvm(Backend, when="lvm"):
+    """A variant; it may say what it is."""
+
+    driver: Literal["lvm"] = option(default="lvm")
+    group: str = option()
+
+
+class Plain(Section, each="enabled_backends", optional=True):
+    """A shape without variants."""
+
+    size: int = option(default=1)
+
+
+def kinds(net: Net) -> None:
+    """Each attribute is of the class that its annotation names."""
+    assert_type(net.limits, dict[str, int])
+    assert_type(net.limits["read"], int)
+    assert_type(net.keys["a"], Secret[str])
+    assert_type(net.weights.reveal(), dict[str, int])
+    assert_type(net.pattern, re.Pattern[str])
+    assert_type(net.pattern.match("a"), re.Match[str] | None)
+    assert_type(net.address, IPv4Address)
+    assert_type(net.either, IPv4Address | IPv6Address)
+    assert_type(net.cidr, IPv4Network)
+    assert_type(net.cidrs, list[IPv4Network | IPv6Network])
+    assert_type(net.own, IPv4Interface | IPv6Interface)
+    assert_type(net.name, str)
+    assert_type(net.host, str)
+    assert_type(net.peer, HostPort)
+    assert_type(net.peer.host, str)
+    assert_type(net.peer.port, int)
+    assert_type(net.peers, list[HostPort])
+    assert_type(net.link, str)
+    assert_type(net.spool, Path)
+    assert_type(net.maybe, Path | None)
+    assert_type(net.cache, int)
+    assert_type(net.day, date)
+    assert_type(net.plugins, list[str])
+    assert_type(net.ports, range)
+
+
+def named_sections(config: Config) -> None:
+    """Sections that an option names come under their names; a variant's are of its own class."""
+    assert_type(config.each(Backend), Mapping[str, Backend])
+    assert_type(config.each(Lvm), Mapping[str, Lvm])
+    assert_type(config.each(Plain)["a"].size, int)
+    with config.snapshot() as snapshot:
+        assert_type(snapshot.each(Lvm)["a"].group, str)
+    for name, backend in config.each(Backend).items():
+        assert_type(name, str)
+        assert_type(backend.driver, str)
+        if isinstance(backend, Lvm):
+            assert_type(backend.group, str)
+            assert_type(backend.driver, Literal["lvm"])
+    assert_type(Lvm(group="vg"), Lvm)
+    changes = config.reload()
+    assert_type(changes.added, tuple[str, ...])
+    assert_type(changes.removed, tuple[str, ...])
 
 
 def attributes(api: Api) -> None:

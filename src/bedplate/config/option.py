@@ -218,6 +218,9 @@ class SectionType(type):
         cls.section_optional = optional
         cls.section_each, cls.section_by, cls.section_when = each, by, when
         cls.section_family = cls
+        if not all(isinstance(said, str) for said in (each, by, when)):
+            why = "each=, by= and when= are text; a driver is spelled as it is in a file"
+            raise SchemaError(where=class_name, why=why)
         if by and not each:
             raise SchemaError(where=class_name, why="by= means something beside each= only")
         if when:

@@ -294,6 +294,10 @@ def test_declarations_that_make_no_sense_are_refused(path: Path) -> None:
         SectionType("X", (Backend,), {}, when="lvm", name="x")
     with pytest.raises(SchemaError, match="by="):
         Schema.of([SectionType("X", (Section,), {}, each="DEFAULT.a", by="driver")])
+    with pytest.raises(SchemaError, match="as it is in a file"):
+        SectionType("X", (Store,), {}, when=Kind.FAST)  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(SchemaError, match="none can be named"):
+        Schema.of([SectionType("X", (Section,), {}, each="a", name="DEFAULT")])
     with pytest.raises(SchemaError, match="load its section"):
         load("", Backend, path=path)
 
