@@ -423,6 +423,18 @@ async def test_one_connection_carries_a_hundred_callers(
         assert await asyncio.to_thread(private_rabbit.connections) == 3
 
 
+def test_an_alarm_is_felt_when_it_is_raised(private_rabbit: RabbitNode) -> None:
+    """Whoever publishes after ``alarm`` is stopped, however busy the broker is with telling."""
+    busy = (
+        "sys:suspend(rabbit_alarm), spawn(fun() -> timer:sleep(300), sys:resume(rabbit_alarm) end)"
+    )
+    for on in (True, False):
+        private_rabbit.evaluate(busy)
+        since = time.monotonic()
+        private_rabbit.alarm(on=on)
+        assert time.monotonic() - since > 0.2
+
+
 def test_a_node_that_dies_early_shows_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the server said before it ended is in the error, and nothing of it stays behind."""
     monkeypatch.delenv("RABBITMQ_URL", raising=False)

@@ -153,11 +153,17 @@ class RabbitNode:
     # --- what may befall it ---------------------------------------------------------------------
 
     def alarm(self, *, on: bool) -> None:
-        """Raise or clear a memory alarm: while it lasts the broker reads no publisher."""
+        """Raise or clear a memory alarm: while it lasts the broker reads no publisher.
+
+        Its connections know of it when this returns.
+        """
         if on:
-            self.evaluate("rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []})")
+            change = "rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []})"
         else:
-            self.evaluate("rabbit_alarm:clear_alarm({resource_limit, memory, node()})")
+            change = "rabbit_alarm:clear_alarm({resource_limit, memory, node()})"
+        # The change is a note to a process that tells the connections; its answer to a question
+        # comes after that.
+        self.evaluate(f"{change}, rabbit_alarm:get_alarms()")
 
     def freeze(self) -> None:
         """Stop the process where it stands: its sockets stay open and nothing answers."""
