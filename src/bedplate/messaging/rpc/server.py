@@ -44,7 +44,7 @@ __all__ = ["Server"]
 _log = logging.getLogger("bedplate.messaging.rpc")
 
 _CANCELS_KEPT = 1000
-_NOT_RUN = MappingProxyType({Verdict.EXPIRED: "expired", Verdict.PARK: "refused"})
+_NOT_RUN = MappingProxyType({Verdict.EXPIRED: "expired", Verdict.PARK: "parked"})
 """What the statistics call it; otherwise it is returned."""
 
 

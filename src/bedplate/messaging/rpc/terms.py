@@ -14,6 +14,7 @@ COUNTED = (
     "done",
     "refused",
     "expired",
+    "parked",
     "cancelled",
     "repeated",
     "returned",
@@ -53,8 +54,8 @@ class ServerStatistics(Struct, frozen=True):
     """How a server is doing. Counts are since it was opened.
 
     ``received`` counts requests; each ends in one of ``results``, ``faults``, ``done`` (casts),
-    ``refused`` (unknown method, bad arguments, …), ``expired``, ``cancelled``, ``repeated`` (a
-    request already in hand) or ``returned`` to the broker. ``late_answers`` were not sent because
+    ``refused`` (unknown method, bad arguments, …), ``expired``, ``parked`` (begun too often without
+    an end), ``cancelled``, ``repeated`` (a request already in hand) or ``returned`` to the broker. ``late_answers`` were not sent because
     nobody waited any more, ``lost_answers`` because the transport could not.
     """
 
@@ -66,6 +67,7 @@ class ServerStatistics(Struct, frozen=True):
     done: int
     refused: int
     expired: int
+    parked: int
     cancelled: int
     repeated: int
     returned: int
