@@ -55,8 +55,9 @@ class ServerStatistics(Struct, frozen=True):
 
     ``received`` counts requests; each ends in one of ``results``, ``faults``, ``done`` (casts),
     ``refused`` (unknown method, bad arguments, …), ``expired``, ``parked`` (begun too often without
-    an end), ``cancelled``, ``repeated`` (a request already in hand) or ``returned`` to the broker. ``late_answers`` were not sent because
-    nobody waited any more, ``lost_answers`` because the transport could not.
+    an end), ``cancelled``, ``repeated`` (a request already in hand) or ``returned`` to the broker.
+    ``late_answers`` were not sent because nobody waited any more, ``lost_answers`` because the
+    transport could not.
     """
 
     running: int
