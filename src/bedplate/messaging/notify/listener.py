@@ -65,8 +65,8 @@ class ListenerStatistics(Struct, frozen=True):
 
     ``received`` counts deliveries; each ends in one of ``done``, ``filtered`` (not wanted),
     ``failed`` (the handler raised: tried again, or after the last attempt also ``parked``),
-    ``parked`` (it had come too often), ``expired``, ``malformed`` (rejected) or ``returned`` to the
-    broker.
+    ``parked`` (it had come too often), ``expired``, ``malformed`` or ``returned`` to the broker.
+    Without parking those that would be parked are ``rejected``.
     """
 
     running: int
@@ -79,6 +79,7 @@ class ListenerStatistics(Struct, frozen=True):
     expired: int
     malformed: int
     returned: int
+    rejected: int
 
 
 class _Heard(Struct):
@@ -188,7 +189,7 @@ class Listener:
     def _dropped(self, _: Delivery, verdict: Verdict) -> None:
         if verdict is Verdict.EXPIRED or verdict is Verdict.PARK:
             self._counts["received"] += 1
-            self._counts["expired" if verdict is Verdict.EXPIRED else "parked"] += 1
+            self._counts["expired" if verdict is Verdict.EXPIRED else self._last()] += 1
 
     def _malformed(self, why: object) -> None:
         self._counts["malformed"] += 1
@@ -247,8 +248,12 @@ class Listener:
         if delivery.settled:
             return  # acknowledged when it began: at most once means now or never
         if attempts is not None and delivery.attempts >= attempts:
-            self._counts["parked"] += 1
+            self._counts[self._last()] += 1
         delivery.settle(_RETRY, backoff=True, error=error)
+
+    def _last(self) -> str:
+        """Say what becomes of one after its last attempt."""
+        return "parked" if self.options.shift.policy.park else "rejected"
 
 
 _COUNTED = (
@@ -260,6 +265,7 @@ _COUNTED = (
     "expired",
     "malformed",
     "returned",
+    "rejected",
 )
 
 
@@ -277,6 +283,9 @@ def listen(  # noqa: PLR0913 - keywords with defaults, each written only where i
     ack: Literal["start", "done"] | Ack = "done",
     attempts: int | None = 10,
     backoff: float = 1.0,
+    park: bool = True,
+    park_expired: bool = False,
+    park_rejected: bool = False,
     drain: float = 10.0,
 ) -> Listener:
     """Hand notifications to ``handler``; enter the result with ``async with``.
@@ -288,9 +297,10 @@ def listen(  # noqa: PLR0913 - keywords with defaults, each written only where i
     sent after it first existed; None joins everybody without one. At most ``workers`` handlers
     run at once and ``accept`` more notifications (four times as many) wait here. ``ack="done"``:
     a notification whose handler raises comes again after up to ``backoff`` seconds, then twice that
-    and so on up to five minutes, and is rejected (parked, where the broker does that) after
-    ``attempts``; ``"start"``: at most once. Leaving
-    the block lets handlers end within ``drain`` seconds; what they leave is delivered again.
+    and so on up to five minutes; after ``attempts`` it is parked (see `Transport.parked`), or,
+    without ``park``, rejected. ``park_expired`` parks those whose time was over when they came, and
+    ``park_rejected`` what is no notification. ``"start"``: at most once. Leaving the block lets
+    handlers end within ``drain`` seconds; what they leave is delivered again.
 
     Raises TypeError for a handler that cannot be used, ValueError for unknown priorities.
     """
@@ -303,7 +313,12 @@ def listen(  # noqa: PLR0913 - keywords with defaults, each written only where i
             workers=workers,
             accept=accept,
             policy=IntakePolicy(
-                ack=Ack(ack), attempts=attempts, backoff=Backoff(backoff, 2.0, 300.0)
+                ack=Ack(ack),
+                attempts=attempts,
+                backoff=Backoff(backoff, 2.0, 300.0),
+                park=park,
+                park_expired=park_expired,
+                park_rejected=park_rejected,
             ),
             drain=drain,
         ),
