@@ -76,7 +76,7 @@ class Turn(Struct, Generic[W], eq=False):
     expiry: Timer | None = None
     span: Span | None = None
     trouble: BaseException | None = None
-    """What its owner says it failed with after all, when the job itself did not."""
+    """What its owner says it failed with after all, whatever the job says."""
 
 
 class Job(Struct, frozen=True):
@@ -344,7 +344,7 @@ class Shift(Generic[W]):
             self._duties.ended(turn, result, error)
         finally:
             if turn.span is not None:
-                turn.span.ended(error or turn.trouble)
+                turn.span.ended(turn.trouble or error)
             self._leave(turn)
 
     def _leave(self, turn: Turn[W]) -> None:

@@ -188,6 +188,24 @@ async def test_spans_say_what_the_conventions_ask_for_and_nothing_of_the_content
     assert attributes(handled)["error.type"] == "ValueError"
 
 
+async def test_a_result_that_cannot_be_sent_is_a_failure_on_both_sides(broker: str) -> None:
+    """The handler did not raise, and its span says all the same what its caller was told."""
+    side = Side()
+
+    class Odd:
+        def give(self) -> object:
+            return object()
+
+    async with (
+        Transport.connect(broker, observers=[side.observer]) as transport,
+        rpc.serve(transport, Odd(), topic="odd"),
+    ):
+        with pytest.raises(RemoteError):
+            await rpc.Client(transport, topic="odd").call("give")
+    assert attributes(side.span(SpanKind.SERVER, "odd/give"))["error.type"] == "unencodable"
+    assert attributes(side.span(SpanKind.CLIENT, "odd/give"))["error.type"] == "remote"
+
+
 async def test_a_call_that_nobody_answers_ends_with_its_reason(broker: str) -> None:
     """Its span lasts until the caller gives up, and says why; the handler's was cancelled."""
     side = Side()

@@ -184,6 +184,25 @@ async def test_real_work_is_seen_from_both_sides(broker: str) -> None:
         assert bench.value("in_flight", work=work) == 0
 
 
+async def test_what_fails_too_often_is_counted_as_parked(broker: str) -> None:
+    """Each attempt is handled and timed; the last one parks the notification, once."""
+    bench = Bench()
+
+    async def refuse(_: notify.Notification) -> None:
+        raise ValueError("not this one")
+
+    async with (
+        Transport.connect(broker, observers=[bench.observer]) as transport,
+        notify.listen(transport, refuse, attempts=3),
+    ):
+        await notify.Notifier(transport, "me").info("item.created")
+        await asyncio.sleep(60)
+    place = "notifications.info"
+    assert bench.value("messages_parked_total", topic=place, kind="event") == 1
+    labels = {"topic": place, "verb": "notify", "outcome": "failed"}
+    assert bench.value("handle_seconds_count", **labels) == 3
+
+
 async def test_what_expires_while_it_waits_is_counted_once(broker: str) -> None:
     """A request that no worker is free for in time is expired, though it arrived in time."""
     bench = Bench()

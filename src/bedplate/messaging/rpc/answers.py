@@ -37,8 +37,8 @@ class Answers:
         self.late = 0
         self.lost = 0
 
-    def result(self, request: Request, deadline: float | None, result: object) -> bool:
-        """Send a result, or why it cannot be sent; return whether it was the result."""
+    def result(self, request: Request, deadline: float | None, result: object) -> Exception | None:
+        """Send a result, or why it cannot be sent; return that why."""
         try:
             body = self.codec.dumps(result, f"the result of {request.method}()")
             self._send(request, deadline, native.encode(Reply(request.id, body)).body, "reply")
@@ -52,8 +52,8 @@ class Answers:
                 exc_info=error.__cause__ if known else error,
             )
             self.fault(request, deadline, fault_of(error, request.id, codec=self.codec))
-            return False
-        return True
+            return error
+        return None
 
     def fault(self, request: Request, deadline: float | None, fault: Fault) -> None:
         """Send a fault; nothing for casts."""

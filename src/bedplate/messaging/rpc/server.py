@@ -345,7 +345,7 @@ class Server:
     def _ended(self, turn: _Turn, result: object, error: BaseException | None) -> None:
         asked = turn.work
         if isinstance(error, Quit):
-            error = error.__cause__
+            error = turn.trouble = error.__cause__
         cancelled = isinstance(error, asyncio.CancelledError)
         if cancelled and asked.cancelled:
             self._finish_cancelled(turn)
@@ -358,16 +358,18 @@ class Server:
             return
         turn.delivery.settle(ACK)
         if error is None:
-            self._finish(asked, result)
+            turn.trouble = self._finish(asked, result)
         else:
             self._finish_failed(asked, error)
 
-    def _finish(self, asked: _Asked, result: object) -> None:
+    def _finish(self, asked: _Asked, result: object) -> Exception | None:
+        """Answer with a result; return why that could not be sent."""
         if asked.request.reply_to is None:
             self._counts["done"] += 1
-        else:
-            sent = self._answers.result(asked.request, asked.deadline, result)
-            self._counts["results" if sent else "faults"] += 1
+            return None
+        why = self._answers.result(asked.request, asked.deadline, result)
+        self._counts["results" if why is None else "faults"] += 1
+        return why
 
     def _finish_failed(self, asked: _Asked, error: BaseException) -> None:
         self._counts["faults"] += 1
