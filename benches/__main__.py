@@ -1,12 +1,16 @@
-"""Runs the benches named, or all, and prints a table: ``./run bench [NAME…]``.
+"""Runs the benches named, or all, and prints a table: ``./run bench [--json] [NAME…]``.
 
-Figures are for comparing on one quiet machine, one after another. Nothing here judges them.
+Figures are for comparing on one quiet machine, one after another. Nothing here judges them. A bench
+that has more to show than a list of figures has a function ``page``.
 """
 
 import importlib
+import json
 import pkgutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 from benches.measuring import Measurement
 
@@ -36,19 +40,42 @@ def show(bench: str, measurements: list[Measurement]) -> None:
         print(f"  {each.what:<44} {each!s:>16}  {each.remark}".rstrip())
 
 
-def main(wanted: list[str]) -> int:
-    """Measure and print; exit status 2 for a name that is not a bench."""
+def main(arguments: list[str]) -> int:
+    """Measure and print; exit status 2 for a name that is not a bench.
+
+    ``--json`` prints an object with a list of figures for each bench.
+    """
+    wanted = [each for each in arguments if each != "--json"]
+    as_json = len(wanted) < len(arguments)
     known = names()
     unknown = [name for name in wanted if name not in known]
     if unknown:
         print(f"there is no bench {unknown[0]!r} (there are: {', '.join(known)})", file=sys.stderr)
         return 2
+    taken: dict[str, list[Mapping[str, object]]] = {}
     for name in wanted or known:
         if sys.stderr.isatty():
             print(f"measuring {name} …", file=sys.stderr)
-        measurements: list[Measurement] = importlib.import_module(f"benches.{name}").measure()
-        show(name, measurements)
+        bench = importlib.import_module(f"benches.{name}")
+        measurements, page = _measured(bench)
+        if as_json:
+            taken[name] = [each._asdict() for each in measurements]
+        elif page:
+            print(page)
+        else:
+            show(name, measurements)
+    if as_json:
+        print(json.dumps(taken, indent=2))
     return 0
+
+
+def _measured(bench: ModuleType) -> tuple[list[Measurement], str]:
+    """Return a bench's figures, and how it would show them if it has ideas of its own."""
+    if hasattr(bench, "page"):
+        measurements, page = bench.page()
+    else:
+        measurements, page = bench.measure(), ""
+    return measurements, page
 
 
 if __name__ == "__main__":

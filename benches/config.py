@@ -1,20 +1,33 @@
-"""What configuration costs at run time: reading an option, loading and checking many."""
+"""What configuration costs: reading an option, loading and checking many, beside other libraries.
 
-import importlib
-import importlib.util
-import subprocess
+nova's: 1137 options in 62 sections, and a file that sets most of them. Each of the others gets the
+same, and is installed into an environment of its own in the user's cache when it is first measured.
+"""
+
 import sys
 import time
 import timeit
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from types import new_class
 
 from benches.measuring import Measurement, best
 
+from bedplate.bench import (
+    CONFIG_PEERS,
+    Checking,
+    Loading,
+    compared,
+    measure_checking,
+    measure_loading,
+    trial,
+)
 from bedplate.config import Config, Section, option
 
-__all__ = ["measure"]
+__all__ = ["measure", "page"]
+
+DATA = Path(__file__).parents[1] / "tests" / "data" / "openstack"
 
 
 class Api(Section):
@@ -57,6 +70,33 @@ def seconds_of(statement: str, times: int, **names: object) -> float:
 
 
 def measure(size: float = 1.0) -> list[Measurement]:
+    """Measure bedplate alone, and at full size beside others on nova's options."""
+    return page(size)[0]
+
+
+def page(size: float = 1.0) -> tuple[list[Measurement], str]:
+    """Do the same, and say it in a table too, with who checks what.
+
+    Below full size nothing is installed and no process started: others are not measured.
+    """
+    taken = _here(size)
+    if size < 1:
+        return taken, ""
+    with trial(DATA / "nova.json", DATA / "nova.full.conf") as given:
+        loadings = [
+            measure_loading(given, name, tell=_tell) for name in ("bedplate", *CONFIG_PEERS)
+        ]
+        checkings = measure_checking(given, validator=True, tell=_tell)
+    alone = "".join(f"{each.what}: {each} {each.remark}".rstrip() + "\n" for each in taken)
+    figures = [*taken, *_flat(loadings, checkings)]
+    return figures, f"{compared(loadings, checkings)}\nbedplate alone:\n{alone}"
+
+
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
+
+def _here(size: float) -> list[Measurement]:
     """Measure reads against a plain slotted object, and loading against nothing."""
     times = max(1000, int(1_000_000 * size))
     config = Config.load([Api], program="bench", argv=(), environ={}, files=())
@@ -72,43 +112,8 @@ def measure(size: float = 1.0) -> list[Measurement]:
         Measurement(
             "read through config[Api]", through * 1e9, "ns", f"{through / by_hand:.1f} times plain"
         ),
-        *_beside_oslo(max(1000, times // 10), of_held),
         *_loading(max(10, int(1000 * size)), rounds=3),
     ]
-
-
-def _beside_oslo(times: int, ours: float) -> list[Measurement]:
-    """Measure the same read, the import and its memory with oslo.config, where it is installed."""
-    if importlib.util.find_spec("oslo_config") is None:
-        return []
-    cfg = importlib.import_module("oslo_config.cfg")
-    conf = cfg.ConfigOpts()
-    conf.register_opts([cfg.IntOpt("workers", default=4, min=1, max=256)], group="api")
-    conf([], project="bench", default_config_files=[], default_config_dirs=[])
-    read = seconds_of("held.workers", times, held=conf.api)
-    here, there = _imported("bedplate.config"), _imported("oslo_config.cfg")
-    ratios = [other / one for one, other in zip(here, there, strict=True)]
-    return [
-        Measurement("oslo.config: read of a held group", read * 1e9, "ns", f"{read / ours:.1f}x"),
-        Measurement("import bedplate.config", here[0], "ms"),
-        Measurement("oslo.config: import", there[0], "ms", f"{ratios[0]:.1f} times ours"),
-        Measurement("memory of that import", here[1], "MiB"),
-        Measurement("oslo.config: memory of it", there[1], "MiB", f"{ratios[1]:.1f} times ours"),
-    ]
-
-
-def _imported(module: str) -> tuple[float, float]:
-    """Return the milliseconds and MiB an import takes in a fresh process of Linux, best of five."""
-    program = (
-        "import time\n"
-        "def held(): return int(open('/proc/self/statm').read().split()[1]) / 256\n"
-        "m, t = held(), time.perf_counter()\n"
-        f"import {module}\n"
-        "print((time.perf_counter() - t) * 1e3, held() - m)"
-    )
-    command = [sys.executable, "-c", program]
-    runs = [subprocess.check_output(command, text=True).split() for _ in range(5)]
-    return min(float(run[0]) for run in runs), min(float(run[1]) for run in runs)
 
 
 def _loading(options: int, rounds: int) -> list[Measurement]:
@@ -126,3 +131,28 @@ def _loading(options: int, rounds: int) -> list[Measurement]:
         return time.perf_counter() - start
 
     return [Measurement(f"load and check {options} options", best(load, rounds) * 1e3, "ms")]
+
+
+def _flat(loadings: list[Loading], checkings: tuple[Checking, ...]) -> list[Measurement]:
+    """Return the same figures one by one, for programs."""
+    taken: list[Measurement] = []
+    for each in loadings:
+        missed = ", ".join(each.missed)
+        verdict = f"missed: {missed}" if missed else "all of them"
+        taken += [
+            *(
+                Measurement(f"{each.name}: read, {way}", figure, "ns")
+                for way, figure in each.reads.items()
+            ),
+            Measurement(f"{each.name}: load and check", each.load_ms, "ms"),
+            Measurement(f"{each.name}: first load", each.first_load_ms, "ms"),
+            Measurement(f"{each.name}: describe", each.describe_ms, "ms"),
+            Measurement(f"{each.name}: import", each.import_ms, "ms"),
+            Measurement(f"{each.name}: memory of the import", each.import_mib, "MiB"),
+            Measurement(f"{each.name}: memory with all loaded", each.loaded_mib, "MiB"),
+            Measurement(f"{each.name}: mistakes found", len(each.found), "", verdict),
+        ]
+    return taken + [
+        Measurement(f"{each.name}, options as {each.given}", each.median_ms, "ms", each.version)
+        for each in checkings
+    ]

@@ -1,20 +1,19 @@
 """What a real service's options cost: reading what describes them, and checking a full file.
 
-nova's: 1137 options in 62 sections, and a file that sets 612 of them. Where oslo.config is
-installed, its figures for the same options and the same file stand beside ours.
+nova's: 1137 options in 62 sections, and a file that sets 612 of them. What others take is measured
+by the bench ``config``.
 """
 
 import importlib
 import importlib.util
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benches.measuring import Measurement, best, seconds_each
 
-from bedplate.config import Schema, audit, read_schema, write_schema
+from bedplate.config import audit, read_schema, write_schema
 from bedplate.config.readers import difference, sample_ini
 
 __all__ = ["measure"]
@@ -49,7 +48,7 @@ def measure(size: float = 1.0) -> list[Measurement]:
         Measurement("compare it with itself", timed(lambda: difference(schema, schema)), "ms"),
         Measurement("check nova's full file", checked, "ms", "read, convert and judge all"),
     ]
-    return [*taken, *_oslo(schema, timed, checked)]
+    return taken
 
 
 def _as_yaml(timed: Callable[[Callable[[], object]], float]) -> list[Measurement]:
@@ -60,43 +59,3 @@ def _as_yaml(timed: Callable[[Callable[[], object]], float]) -> list[Measurement
         file = Path(folder) / "nova.yaml"
         file.write_text(yaml.dump(json.loads(OPTIONS.read_text()), Dumper=yaml.CSafeDumper))
         return [Measurement("read the generator's YAML", timed(lambda: read_schema(file)), "ms")]
-
-
-def _oslo(
-    schema: Schema, timed: Callable[[Callable[[], object]], float], ours: float
-) -> list[Measurement]:
-    """Register the same options with oslo.config, parse the same file, read every option once."""
-    if importlib.util.find_spec("oslo_config") is None:
-        return []
-    cfg = importlib.import_module("oslo_config.cfg")
-    kinds = {
-        "integer value": cfg.IntOpt,
-        "boolean value": cfg.BoolOpt,
-        "floating point value": cfg.FloatOpt,
-        "list value": cfg.ListOpt,
-        "multi valued": cfg.MultiStrOpt,
-        "port value": cfg.PortOpt,
-        "uri value": cfg.URIOpt,
-    }
-    groups = json.loads(OPTIONS.read_text())["options"]
-    made = {
-        group: [
-            kinds.get(each["type"], cfg.StrOpt)(each["name"], dest=each["dest"])
-            for each in about["opts"]
-        ]
-        for group, about in groups.items()
-    }
-
-    def load() -> None:
-        conf = cfg.ConfigOpts()
-        for group, opts in made.items():
-            conf.register_opts(opts, group=None if group == "DEFAULT" else group)
-        conf(["--config-file", str(FILE)], project="bench", default_config_files=[])
-        for spec in schema:
-            holder = conf if spec.section == "DEFAULT" else conf[spec.section]
-            with suppress(ValueError):  # a default of the file that only nova itself can read
-                getattr(holder, spec.name)
-
-    theirs = timed(load)
-    remark = f"{theirs / ours:.1f} times ours; converts, judges nothing else"
-    return [Measurement("oslo.config: register, parse, read all", theirs, "ms", remark)]

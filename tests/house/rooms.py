@@ -52,6 +52,7 @@ TRANSPORT = tuple(
     for name in (
         "transport",
         "lookup",
+        "lifetimes",
         "switchboard",
         "inbox",
         "subscription",

@@ -1,12 +1,11 @@
-"""``bedplate bench``: what a call costs here, and what it costs others.
+"""``bedplate bench``: what a call or a configuration costs here, and what it costs others.
 
 Parses, runs the contest, prints. Progress goes to standard error.
 """
 
-import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -57,9 +56,12 @@ def _rpc(url: str, calls: int, concurrency: int, size: int, peers: str, *, as_js
     Client and server are processes of their own. Memory, connections and threads are the client's
     (in JSON, server_… are the server's); processor time is that of one call.
     """
-    from bedplate.bench import Load, compete, reach
+    import asyncio
+    from dataclasses import asdict
 
-    names = ("bedplate", *_chosen(peers))
+    from bedplate.bench import PEERS, Load, compete, reach
+
+    names = ("bedplate", *_chosen(peers, PEERS))
     asyncio.run(reach(url))
     load = Load(calls=calls, concurrency=concurrency, size=size)
     figures: list[Figures] = []
@@ -77,15 +79,83 @@ def _rpc(url: str, calls: int, concurrency: int, size: int, peers: str, *, as_js
     return int(failed)
 
 
-def _chosen(peers: str) -> tuple[str, ...]:
-    """Return the peers named, each once. Raises for one that nobody knows."""
-    from bedplate.bench import PEERS
+@bench.command("config")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--schema",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What there may be in FILE: what 'oslo-config-generator --format json' wrote.",
+)
+@click.option(
+    "--peers",
+    default="",
+    metavar="NAME,…",
+    help="Measure these too: oslo.config, pydantic-settings, dynaconf, environ-config. Each is "
+    "installed once, into an environment of its own in the user's cache.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="How many of each to take the median of; of whole checks, twice as many and one.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print an object with both lists of figures.")
+def _config(*, file: Path, schema: Path, peers: str, processes: int, as_json: bool) -> int:
+    """Measure what it costs to read, load and check FILE, with mistakes and without.
 
+    Each library gets the same options and the same values in a form that it reads, in processes of
+    its own. With oslo.config among the peers, whole checks are compared with its validator's too.
+    """
+    from dataclasses import asdict
+
+    from bedplate.bench import (
+        CONFIG_PEERS,
+        Checking,
+        Loading,
+        compared,
+        measure_checking,
+        measure_loading,
+        trial,
+    )
+
+    names = ("bedplate", *_chosen(peers, CONFIG_PEERS))
+    loadings: list[Loading] = []
+    checkings: tuple[Checking, ...] = ()
+    failed = False
+    with trial(schema, file) as given:
+        for name in names:
+            try:
+                loadings.append(measure_loading(given, name, tell=_tell, processes=processes))
+            except BenchFailed as error:  # the others are worth knowing all the same
+                failed = True
+                click.echo(f"bedplate: {error}", err=True)
+        try:
+            checkings = measure_checking(
+                given, validator="oslo.config" in names, tell=_tell, runs=2 * processes + 1
+            )
+        except BenchFailed as error:
+            failed = True
+            click.echo(f"bedplate: {error}", err=True)
+    if as_json:
+        taken = {
+            "loading": [asdict(each) for each in loadings],
+            "checking": [asdict(each) for each in checkings],
+        }
+        print(json.dumps(taken, indent=2))
+    else:
+        print(compared(loadings, checkings), end="")
+    return int(failed)
+
+
+def _chosen(peers: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Return the peers named, each once. Raises for one that nobody knows."""
     names = tuple(dict.fromkeys(name.strip() for name in peers.split(",") if name.strip()))
     for name in names:
-        if name not in PEERS:
+        if name not in known:
             raise click.BadParameter(
-                f"there is no peer {name!r}; there are {', '.join(PEERS)}.", param_hint="--peers"
+                f"there is no peer {name!r}; there are {', '.join(known)}.", param_hint="--peers"
             )
     return names
 

@@ -1,12 +1,15 @@
-"""``bedplate bench rpc``: what is printed, and what becomes of mistakes."""
+"""``bedplate bench``: what is printed, and what becomes of mistakes."""
 
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from bedplate.bench import Figures, Load
+from bedplate.bench import Checking, Figures, Load, Loading, Trial
 from bedplate.cli.__main__ import main
 from bedplate.errors import BenchFailed
 
@@ -132,3 +135,136 @@ def test_a_broker_that_is_not_there_is_a_sentence(
     assert f"bedplate: No connection to 127.0.0.1:{port}: Connection refused" in err
     assert "sesame" not in err
     assert "Traceback" not in err
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Stand in for processes; write a schema and a file, and return what names them."""
+
+    def measure_loading(
+        _trial: Trial, name: str, *, tell: Callable[[str], object], processes: int
+    ) -> Loading:
+        if name == "dynaconf":
+            raise BenchFailed(contestant=name, why="it is not installed.")
+        tell(f"Measuring {name}.")
+        return Loading(
+            name=name,
+            version="1.2",
+            options=1,
+            reads={"held": 8.0 if name == "bedplate" else 640.0},
+            describe_ms=1.0,
+            first_load_ms=2.0,
+            load_ms=float(processes),
+            import_ms=4.0,
+            import_mib=5.0,
+            loaded_mib=6.0,
+            found=("wrong type",),
+            missed=(),
+            together=1,
+            terms="a file",
+        )
+
+    def measure_checking(
+        _trial: Trial, *, validator: bool, tell: Callable[[str], object], runs: int
+    ) -> tuple[Checking, ...]:
+        tell("Measuring whole checks.")
+        names = ("ours", "theirs") if validator else ("ours",)
+        return tuple(
+            Checking(
+                name=name,
+                version="1.2",
+                given="JSON",
+                median_ms=100.0,
+                best_ms=90.0,
+                runs=runs,
+                found=("wrong type",),
+                missed=(),
+            )
+            for name in names
+        )
+
+    monkeypatch.setattr("bedplate.bench.measure_loading", measure_loading)
+    monkeypatch.setattr("bedplate.bench.measure_checking", measure_checking)
+    opts = [{"name": "workers", "type": "integer value"}]
+    (tmp_path / "shop.json").write_text(json.dumps({"options": {"api": {"opts": opts}}}))
+    (tmp_path / "shop.conf").write_text("[api]\nworkers = 3\n")
+    return [
+        *("bench", "config", str(tmp_path / "shop.conf")),
+        *("--schema", str(tmp_path / "shop.json")),
+    ]
+
+
+def test_configuration_is_compared_in_a_table(
+    asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A column each with its ratio, the whole checks below; progress is apart."""
+    assert main([*asked, "--peers", "oslo.config", "--processes", "3"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[1].split() == ["bedplate", "oslo.config"]
+    assert lines[2].split()[-3:] == ["8", "640", "(80)"]
+    assert "medians of 7:" in out
+    assert [line.split()[0] for line in lines[-2:]] == ["ours", "theirs"]
+    assert err == "Measuring bedplate.\nMeasuring oslo.config.\nMeasuring whole checks.\n"
+
+
+def test_programs_get_both_lists_of_figures(
+    asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The names of contestants and fields are a promise."""
+    assert main([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["name"] for each in found["loading"]] == ["bedplate"]
+    assert found["loading"][0]["reads"] == {"held": 8.0}
+    assert [each["name"] for each in found["checking"]] == ["ours"]
+    assert {"median_ms", "found", "missed"} <= found["checking"][0].keys()
+
+
+def test_who_cannot_be_installed_does_not_stop_the_others(
+    asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are shown, and the status says that one is missing."""
+    assert main([*asked, "--peers", "dynaconf,environ-config"]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].split() == ["bedplate", "environ-config"]
+    assert "bedplate: dynaconf could not be measured: it is not installed." in err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--peers", "viper"], "no peer 'viper'; there are oslo.config, pydantic-settings,"),
+        (["--processes", "0"], "--processes"),
+        (["--schema", "nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_what_cannot_be_compared_is_wrong_use(
+    asked: list[str], wrong: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is measured then."""
+    assert main([*asked, *wrong]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_schema_that_is_none_is_a_sentence(
+    asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1 and what was expected."""
+    Path(asked[-1]).write_text("{}")
+    assert main(asked) == 1
+    err = capsys.readouterr().err
+    assert "neither the JSON Schema" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["bench", "--help"], ["config", "--help"]])
+def test_help_does_not_wait_for_what_it_does_not_need(arguments: list[str]) -> None:
+    """Asyncio takes longer to import than the rest of the help takes."""
+    program = (
+        "import sys; from bedplate.cli.__main__ import main; main(sys.argv[1:]); "
+        "print(sorted({'asyncio', 'ssl', 'msgspec'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "Usage:" in said
+    assert said.splitlines()[-1] == "[]"
