@@ -6,7 +6,7 @@ nothing of how values are found or judged.
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -82,13 +82,14 @@ def _check(
     cls=SectionsCommand,
     epilog=examples("bedplate config show inventory.conf --sections inventory.options:ALL"),
 )
-@_FILES
+@click.argument("files", metavar="[FILE]...", nargs=-1)
 @_JSON
 @about_files
 def _show(subject: Subject, *, files: tuple[str, ...], as_json: bool) -> int:
     """Show every value in force, and where it was written.
 
-    Secrets are masked.
+    Secrets are masked. Without FILEs: defaults, and the variables of the service that --program
+    names.
     """
     rows = subject.audit(files, lax=True).rows()
     if as_json:
@@ -114,22 +115,36 @@ def _explain(subject: Subject, *, what: tuple[str, ...], as_json: bool) -> int:
     """Say where values come from, and what lost to them.
 
     An argument that is a file is read, another is the name of an option such as api.workers. All
-    options are explained when none is named.
+    options are explained when none is named. Without files it is about defaults and the variables
+    of the service that --program names.
     """
     files = [each for each in what if Path(each).exists()]
     names = [each for each in what if each not in files]
-    if not files:
-        raise Misuse(f"none of {', '.join(what)} is a file; name the files to read as well.")
+    if not files and subject.program is None:
+        raise Misuse(
+            f"none of {', '.join(what)} is a file; name the files to read as well, or with "
+            "--program the service that is meant."
+        )
     audit = subject.audit(files, lax=True)
+    keys = [row.key for row in audit.rows()]
     try:
-        explanations = [audit.explain(name) for name in names or [row.key for row in audit.rows()]]
+        explanations = [audit.explain(name) for name in names or keys]
     except NoSuchOption as unknown:
-        raise Misuse(f"{unknown.name!r} is not a file here. {unknown}") from None
+        hint = _elsewhere(unknown, keys)
+        raise Misuse(f"{unknown.name!r} is not a file here. {unknown}{hint}") from None
     if as_json:
         _print_json([_explanation(each) for each in explanations])
     else:
         print(*explanations, sep="\n\n")
     return 0
+
+
+def _elsewhere(unknown: NoSuchOption, keys: Sequence[str]) -> str:
+    """Say which sections have an option whose section was left out."""
+    there = [key for key in keys if key.endswith(f".{unknown.name}")]
+    if unknown.suggestion or not there:
+        return ""
+    return f" Did you mean {' or '.join(map(repr, there[:3]))}?"
 
 
 def _row(row: Row) -> Mapping[str, object]:

@@ -46,6 +46,8 @@ class Subject(NamedTuple):
 
     def audit(self, files: Sequence[str], *, lax: bool = False) -> Audit:
         """Check the files. Raises `Misuse` for one that cannot be read."""
+        if not files and self.program is None:
+            raise Misuse("name the files to read, or with --program the service that is meant.")
         for file in files:
             if Path(file).is_dir():
                 raise Misuse(f"{file} is a directory; name the files in it.")

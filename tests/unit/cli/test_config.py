@@ -212,10 +212,27 @@ def test_an_unknown_option_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> N
     assert "api.workers" in said
 
 
-def test_explaining_needs_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    """With names alone there is nothing to read."""
-    assert config("explain", "api.workers") == 2
-    assert "name the files to read" in capsys.readouterr().err
+def test_an_option_without_its_section_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever leaves the section out is told where there is such an option."""
+    assert config("explain", "workers", "inventory.conf") == 2
+    assert "Did you mean 'api.workers'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["explain", "api.workers"], ["show"]])
+def test_without_files_the_service_is_named(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Then it is about defaults and its variables; without either there is nothing to read."""
+    verb, *names = command
+    assert config(verb, *names) == 2
+    assert "or with --program the service that is meant" in capsys.readouterr().err
+    monkeypatch.setenv("INVENTORY_API__WORKERS", "12")
+    monkeypatch.setenv("INVENTORY_API__PASSWORD", "sesame")
+    assert config(verb, *names, "--program", "inventory") == 0
+    said = capsys.readouterr().out
+    assert "INVENTORY_API__WORKERS" in said
+    assert "12" in said
+    assert "sesame" not in said
 
 
 # --- wrong use ----------------------------------------------------------------------------------
