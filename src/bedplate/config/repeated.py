@@ -6,7 +6,7 @@ names, then drivers. Pure: trees and a schema in; a schema that knows the names,
 under it, out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -252,7 +252,8 @@ def _driven(
         elif known is not None and (known.value is None or isinstance(_innermost(spec), Choice)):
             driven[name] = (base,)
         else:
-            driven[name] = (base, _undecided(base, variants.values()))
+            written = merged.values.get(name, {}).keys()
+            driven[name] = (base, _undecided(base, variants.values(), written))
             astray += [] if known is None else [_no_driver(spec, known, driver, variants)]
     return driven, tuple(astray)
 
@@ -261,10 +262,13 @@ def _driver(spec: OptionSpec, value: object) -> str:
     return "" if value is None else spec.type.show(value)
 
 
-def _undecided(base: SectionSpec, variants: Iterable[SectionSpec]) -> SectionSpec:
-    """Return the shape of a section whose driver is not known: any option of any driver will do.
+def _undecided(
+    base: SectionSpec, variants: Iterable[SectionSpec], written: Collection[str]
+) -> SectionSpec:
+    """Return the shape of a section whose driver is not known: what is written may be of any.
 
-    So one mistake is not reported as several. Nothing is known of these options, and nothing shown.
+    So one mistake is not reported as several. Nothing is known of such an option, and nothing of it
+    is shown.
     """
     options = {
         name: spec._replace(
@@ -273,7 +277,7 @@ def _undecided(base: SectionSpec, variants: Iterable[SectionSpec]) -> SectionSpe
         for variant in variants
         for spec in variant.options.values()
         for name in (spec.name, *(old for _, old in spec.was))
-        if name not in base.options
+        if name in written and name not in base.options
     }
     return base._replace(options=MappingProxyType(options))
 
@@ -281,7 +285,9 @@ def _undecided(base: SectionSpec, variants: Iterable[SectionSpec]) -> SectionSpe
 def _no_driver(
     spec: OptionSpec, known: Known, driver: str, variants: Mapping[str, SectionSpec]
 ) -> Finding:
-    expected = Choice({each: each for each in variants}).describe() if variants else "one we have"
+    expected = "a driver that is loaded, of which there is none"
+    if variants:
+        expected = Choice({each: each for each in variants}).describe()
     refused = Refused("not-a-choice", expected, quote(driver), among=tuple(variants))
     if known.tainted:
         spec = spec._replace(type=SecretType(spec.type))

@@ -308,6 +308,50 @@ def test_declarations_that_make_no_sense_are_refused(path: Path) -> None:
         load("", Common, Wrong, path=path)
 
 
+def test_shapes_that_contradict_each_other_are_refused(path: Path) -> None:
+    """Two for one driver, two for all, two ways to tell drivers, an old name that is another's."""
+
+    class Again(Backend, when="lvm"):
+        size: int = option(default=2)
+
+    class Other(Section, each="enabled_backends", by="driver"):
+        driver: str = option()
+
+    class Renamed(Backend, when="r"):
+        room: int = option(default=1, was=("size",))
+
+    for classes, why in (
+        ((Again, Lvm), "when='lvm'"),
+        ((Backend, Other), "each='enabled_backends'"),
+        ((Backend, Store), "each='enabled_backends'"),
+        ((Renamed,), "old name 'backend.renamed.size'"),
+    ):
+        with pytest.raises(SchemaError, match=why):
+            load(TEXT, Common, *classes, path=path)
+
+
+def test_an_old_name_of_a_named_section_is_one_of_it(path: Path) -> None:
+    """An option of one section could not become one of many."""
+
+    class Moved(Section, each="fixed_backends"):
+        size: int = option(default=1, was=("DEFAULT.size",))
+
+    with pytest.raises(SchemaError, match="would be that of many"):
+        load("", Common, Moved, path=path)
+
+
+def test_a_class_that_nobody_can_name_does_no_harm(path: Path) -> None:
+    """Asking for it is refused, and the configuration goes on as before."""
+
+    class Lost(Section, each="api.names"):
+        size: int = option(default=1)
+
+    config = load(TEXT, path=path)
+    with pytest.raises(SchemaError, match="load its section"):
+        config.each(Lost)
+    assert config.reload().generation == 2
+
+
 def test_an_ordinary_subclass_is_a_section_of_its_own(path: Path) -> None:
     """Only ``when=`` makes a variant."""
 
@@ -435,6 +479,11 @@ def test_a_driver_may_come_late(path: Path) -> None:
         "fast": "lvm",
     }
     assert type(late.each(Backend)["slow"]) is Backend
+    assert [row.key for row in late.rows() if row.section == "slow"] == [
+        "slow.driver",
+        "slow.size",
+        "slow.key",
+    ]
     before = late.snapshot()
     assert late.each(Nfs) == {"slow": Nfs(driver="nfs", share="a:/b", size=3)}
     assert type(before.each(Backend)["slow"]) is Nfs
@@ -461,7 +510,9 @@ def test_a_late_driver_is_checked_when_it_comes(path: Path) -> None:
 
 def test_without_any_variant_no_driver_is_known(path: Path) -> None:
     """It is said in words that make sense without a list."""
-    with pytest.raises(InvalidConfig, match=r"\[slow\] driver must be one .* not 'nfs'"):
+    with pytest.raises(
+        InvalidConfig, match=r"driver must be a driver that is loaded, .* not 'nfs'"
+    ):
         load(TEXT.replace("slow, fast", "slow"), Common, Backend, path=path)
 
 
