@@ -21,7 +21,8 @@ from bedplate.errors import (
 )
 from bedplate.messaging.browser import Browser
 from bedplate.messaging.line import Line
-from bedplate.messaging.parking import Parked, ParkedMessage, message_before, place_of, read
+from bedplate.messaging.parker import AS_IT_IS
+from bedplate.messaging.parking import Parked, ParkedMessage, message_before, parked_at, read
 from bedplate.messaging.types import Address, Arrival, Kind, Source, Support
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class ParkingPlace:
         group: str | None,
     ) -> None:
         """Use `Transport.parked`."""
-        self.place = place_of(address, group)
+        self.place = parked_at(address, group)
         """The address where they wait."""
         self.address, self.group = Address.topic(address.name, exchange=address.exchange), group
         self._transport, self._line_for = transport, line_for
@@ -227,7 +228,7 @@ class ParkingPlace:
         place = Address.place(transport.driver.dialects["native"].queue(origin, self.group))
         message = replace(message_before(arrival, again=True), ttl=ttl)
         try:
-            await transport.publish(place, message, timeout=timeout, repeats=True)
+            await transport.publish(place, message, timeout=timeout, repeats=True, span=AS_IT_IS)
         except NoSuchTarget:
             return f"nothing keeps messages for {origin} any more; start what receives them first"
         except (PublishRefused, TooLarge) as error:

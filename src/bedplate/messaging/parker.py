@@ -16,10 +16,19 @@ from bedplate.clock import Clock
 from bedplate.errors import MessagingError, NoSuchTarget, TopologyMismatch
 from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.intake import IntakeTally, ParkedFor
-from bedplate.messaging.parking import Slip, entity_of, message_parked, place_of
-from bedplate.messaging.types import Address, InletLost, Message, Source, Topology
+from bedplate.messaging.observe import Leave, Span
+from bedplate.messaging.parking import Slip, entity_of, message_parked, parked_at
+from bedplate.messaging.types import (
+    NO_HEADERS,
+    Address,
+    Headers,
+    InletLost,
+    Message,
+    Source,
+    Topology,
+)
 
-__all__ = ["Carrier", "Parkings", "SetAside", "set_aside"]
+__all__ = ["AS_IT_IS", "Carrier", "Parkings", "SetAside", "set_aside"]
 
 _log = logging.getLogger("bedplate.messaging")
 
@@ -29,6 +38,29 @@ _TIMEOUT = 30.0
 
 SetAside = Callable[[Delivery, Source, ParkedFor, str], Awaitable[None]]
 """Publishes a delivery to its parking place; returns once that is confirmed. The text is a note."""
+
+
+@final
+class _AsItIs:
+    """A span that adds nothing: what is parked and replayed keeps the trace it belongs to."""
+
+    __slots__ = ()
+
+    headers: Headers = NO_HEADERS
+
+    def enter(self) -> Leave:
+        """Change nothing."""
+        return self._stay
+
+    def ended(self, error: BaseException | None) -> None:
+        """Tell nobody."""
+
+    def _stay(self) -> None:
+        pass
+
+
+AS_IT_IS: Span = _AsItIs()
+"""With this a message is sent with the headers it has, whoever follows work."""
 
 
 class Carrier(Protocol):
@@ -46,6 +78,7 @@ class Carrier(Protocol):
         *,
         timeout: float,  # noqa: ASYNC109 - as the transport has it
         repeats: bool,
+        span: Span | None,
     ) -> None:
         """Send a message and wait until the broker has taken responsibility for it."""
         ...
@@ -71,13 +104,13 @@ async def set_aside(
     """
     slip = Slip(why, delivery.attempts, carrier.clock.wall(), socket.gethostname(), note)
     message = message_parked(delivery, source, slip)
-    place = place_of(source.address, source.group)
+    place = parked_at(source.address, source.group)
     try:
-        await carrier.publish(place, message, timeout=_TIMEOUT, repeats=True)
+        await carrier.publish(place, message, timeout=_TIMEOUT, repeats=True, span=AS_IT_IS)
     except NoSuchTarget:
         # The first one ever, or the first since somebody deleted the place.
         await _make(carrier, place, limit)
-        await carrier.publish(place, message, timeout=_TIMEOUT, repeats=True)
+        await carrier.publish(place, message, timeout=_TIMEOUT, repeats=True, span=AS_IT_IS)
 
 
 async def _make(carrier: Carrier, place: Address, limit: int | None) -> None:

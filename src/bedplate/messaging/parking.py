@@ -12,6 +12,7 @@ from msgspec import Struct
 from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.intake import DEADLINE_HEADER, TTL_HEADER, ParkedFor
 from bedplate.messaging.types import (
+    REPLAY_HEADER,
     Address,
     Arrival,
     Capabilities,
@@ -33,15 +34,14 @@ __all__ = [
     "entity_of",
     "message_before",
     "message_parked",
-    "place_of",
+    "parked_at",
     "read",
     "said",
 ]
 
 _MARK = "bedplate-parked-"
-_AGAIN = "bedplate-replay-of"
 _LONGEST = 500
-_PASSWORD = re.compile(r"(\w://[^\s:/@]*):[^\s@/]*@")
+_PASSWORD = re.compile(r"(://[^\s:/@]*):\S*@")
 _ESCAPES = (("%", "%25"), (":", "%3A"))
 
 
@@ -65,7 +65,7 @@ class Parked(Struct, frozen=True):
     ``why`` is a value of `ParkedFor`, empty for a message that somebody else put there;
     ``at`` is when it was parked (seconds since 1970; 0 if nobody noted it) and ``expires`` when its
     time was or will be over (None: never). ``address`` and ``group`` say where it was delivered.
-    ``replay_of`` is the id it had before it was last replayed, if it was.
+    ``replay_of`` is the id it had before it was first replayed, if it was.
     """
 
     id: str
@@ -93,7 +93,7 @@ class ParkedMessage(Struct, frozen=True):
 # --- the place ----------------------------------------------------------------------------------
 
 
-def place_of(address: Address, group: str | None = None) -> Address:
+def parked_at(address: Address, group: str | None = None) -> Address:
     """Return the parking place of an address and group.
 
     Servers and fanouts of a topic share the topic's. Raises ValueError for addresses that nobody
@@ -223,7 +223,7 @@ class _Notes:
 def read(arrival: Arrival, address: Address, group: str | None) -> Parked:
     """Return what is known of a message found at the parking place of an address and group."""
     notes = _Notes(arrival.headers)
-    again = arrival.headers.get(_AGAIN)
+    again = arrival.headers.get(REPLAY_HEADER)
     return Parked(
         id=arrival.id,
         why=notes.text("why"),
@@ -244,12 +244,12 @@ def read(arrival: Arrival, address: Address, group: str | None) -> Parked:
 def message_before(arrival: Arrival, *, again: bool = False) -> Message:
     """Return a parked message as it was before, without the slip and without a time to live.
 
-    ``again``: as it goes back to work, without the id it had, so that nobody takes it for what
-    was tried before; the id is kept in a header.
+    ``again``: as it goes back to work, without the id it had, so that nobody takes it for what was
+    tried before; the id is kept in a header.
     """
     headers = dict(_plain(arrival.headers))
     if again and arrival.id:
-        headers[_AGAIN] = arrival.id
+        headers.setdefault(REPLAY_HEADER, arrival.id)  # of several replays the first id counts
     return Message(
         arrival.body,
         headers,

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 __all__ = [
     "NO_HEADERS",
+    "REPLAY_HEADER",
     "Address",
     "Arrival",
     "Bounce",
@@ -42,6 +43,8 @@ Headers = Mapping[str, HeaderValue]
 """The headers of a message, by name."""
 NO_HEADERS: Headers = MappingProxyType({})
 """The headers of a message that has none."""
+REPLAY_HEADER = "bedplate-replay-of"
+"""Header: the id of the message that this one repeats, after it was parked."""
 
 
 class Kind(enum.Enum):

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from bedplate.errors import MalformedMessage, TooLarge, Unencodable
-from bedplate.messaging.types import NO_HEADERS, HeaderValue, Message
+from bedplate.messaging.types import NO_HEADERS, REPLAY_HEADER, HeaderValue, Message
 from bedplate.messaging.wire.values import (
     NO_CONTEXT,
     RUNNING,
@@ -368,7 +368,7 @@ def _decode_event(received: Received, limits: Limits) -> Event:
     if not event_type:
         raise MalformedMessage(where=_name(received), why=f"it has no {_EVENT!r} header")
     return Event(
-        received.id,
+        _text(received, REPLAY_HEADER) or received.id,  # whoever hears it twice must know it again
         event_type,
         _text(received, _PUBLISHER),
         _text(received, _PRIORITY),
