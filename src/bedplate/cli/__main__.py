@@ -38,6 +38,8 @@ def main(argv: "Sequence[str] | None" = None) -> int:
             file=sys.stderr,
         )
         return 2
+    except KeyboardInterrupt:  # while it was loading; a command that runs has its own way to end
+        return 130
 
 
 if __name__ == "__main__":

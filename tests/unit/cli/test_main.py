@@ -71,6 +71,17 @@ def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run([]) == 130
 
 
+def test_an_interrupt_while_loading_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C right after the start is no traceback either."""
+
+    class Interrupted:
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("bedplate.cli.program", Interrupted())
+    assert main(["rpc"]) == 130
+
+
 def started(*arguments: str, options: tuple[str, ...] = (), code: str = "") -> list[str]:
     """Return the command that starts an interpreter, and with ``code`` runs that first."""
     if code:
