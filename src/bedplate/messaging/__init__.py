@@ -12,6 +12,7 @@ from bedplate.messaging.intake import Ack as Ack
 from bedplate.messaging.intake import IntakePolicy as IntakePolicy
 from bedplate.messaging.intake import ParkedFor as ParkedFor
 from bedplate.messaging.intake import Verdict as Verdict
+from bedplate.messaging.lifetimes import TtlRule as TtlRule
 from bedplate.messaging.lookup import find_driver as find_driver
 from bedplate.messaging.observe import Observer as Observer
 from bedplate.messaging.parked import ParkingPlace as ParkingPlace
@@ -73,6 +74,7 @@ __all__ = [
     "TransportPolicy",
     "TransportStatistics",
     "TransportUrl",
+    "TtlRule",
     "Verdict",
     "Want",
     "find_driver",

@@ -27,6 +27,7 @@ from bedplate.messaging.driver import Driver, Link, Maturity
 from bedplate.messaging.inbox import Inbox, InboxListener
 from bedplate.messaging.inflow import Demand
 from bedplate.messaging.intake import Ack, IntakePolicy
+from bedplate.messaging.lifetimes import Lifetimes, TtlRule, check_ttl
 from bedplate.messaging.line import LineStatistics, Route
 from bedplate.messaging.lookup import check_driver, find_driver, options_for
 from bedplate.messaging.observe import Observer, Span, Work, WorkObservers, following
@@ -61,13 +62,15 @@ class TransportPolicy(Struct, frozen=True, kw_only=True):
 
     ``buffer`` is how many messages may wait while no link is up or the peer takes none.
     ``max_body`` bounds what is sent further down than driver and peer do. ``intake`` is how
-    subscriptions treat their deliveries unless they say otherwise. About every ``look_every``
-    seconds the broker is asked whether it still knows our consumers (0: never), because it does
-    not tell of all that it loses; those it forgot are made again.
+    subscriptions treat their deliveries unless they say otherwise. Of the rules of ``ttl`` the
+    first that matches a target bounds how long what is sent there may wait. About every
+    ``look_every`` seconds the broker is asked whether it still knows our consumers (0: never),
+    because it does not tell of all that it loses; those it forgot are made again.
     """
 
     recovery: RecoveryPolicy = RecoveryPolicy()
     intake: IntakePolicy = IntakePolicy()
+    ttl: tuple[TtlRule, ...] = ()
     buffer: int = 1000
     max_body: int = 128 * 1024 * 1024
     connect_timeout: float = 10.0
@@ -82,7 +85,8 @@ class TransportStatistics(Struct, frozen=True):
     ``bounced`` reached nobody, ``refused`` was turned down, ``unknown`` was on a link that died
     and ``repeated`` sent again. ``buffered`` messages wait now, ``dropped`` ones expired while
     they did. ``replies`` came to inboxes; ``received``, ``unsettled``, ``expired``, ``duplicates``
-    and ``parked`` sum up the subscriptions. ``notices`` are what the driver noticed, by name.
+    and ``parked`` sum up the subscriptions. ``shortened`` messages asked for
+    a longer ttl than they got. ``notices`` are what the driver noticed, by name.
     """
 
     name: str
@@ -105,6 +109,7 @@ class TransportStatistics(Struct, frozen=True):
     parked: int
     inboxes: int
     timers: int
+    shortened: int
     notices: tuple[tuple[str, int], ...]
 
     @property
@@ -127,6 +132,7 @@ class Transport:
         "_board",
         "_clock",
         "_driver",
+        "_lifetimes",
         "_observers",
         "_options",
         "_policy",
@@ -152,6 +158,7 @@ class Transport:
         self.name = name
         self._driver, self._options, self._clock = driver, options, clock
         self._observers, self._timeout, self._policy = observers, timeout, policy
+        self._lifetimes = Lifetimes(policy.ttl)
         self._board: Switchboard | None = None
         self.followers: WorkObservers | None = None
         """Those of the observers that follow work; None where there are none."""
@@ -191,7 +198,8 @@ class Transport:
         """Open the talk link.
 
         Raises `DeadlineExceeded` (stage ``connecting``) when no broker answers in time; at once
-        `AccessRefused`, `InvalidUrl`, `PluginNotFound` and what else will not mend by itself.
+        `AccessRefused`, `NotTrusted`, `InvalidUrl`, `PluginNotFound` and what else will not mend
+        by itself.
         """
         if self._board is not None:
             raise TransportClosed(what=f"{self!r}, which was entered before,")
@@ -304,6 +312,7 @@ class Transport:
             parked=counts.parked + sum(each.tally.parked for each in consumers),
             inboxes=len(board.desk),
             timers=len(board.route.wheel),
+            shortened=self._lifetimes.shortened,
             notices=tuple(sorted(board.notices.items())),
         )
 
@@ -334,12 +343,19 @@ class Transport:
         confirmation. With ``repeats`` a message whose fate is unknown is sent again, with the same
         id, while there is time; receivers in whose window that falls drop the repeat. With another
         ``want`` it returns once the message is handed to the link. ``span`` is that of the work it
-        is sent for, where that is followed already; the message carries its headers.
+        is sent for, where that is followed already; the message carries its headers. The message's
+        ttl is bounded, and given where it has none, by the rules of the transport's policy.
 
         Raises `DeadlineExceeded` with the stage it was in, `NoSuchTarget` when it reached nobody,
-        `PublishRefused`, `PublishUnknown`, `BufferFull`, `TooLarge`, `Unsupported`.
+        `PublishRefused`, `PublishUnknown`, `BufferFull`, `TooLarge`, `Unsupported`; ValueError for
+        a ttl of 0 or below.
         """
         board = self._entered()
+        if message.ttl is not None or self._lifetimes.rules:
+            check_ttl(message.ttl)
+            ttl = self._lifetimes.of(address, message.ttl)
+            if ttl != message.ttl:
+                message = replace(message, ttl=ttl)
         if not message.id:
             message = replace(message, id=board.new_id())
         if span is not None:
@@ -391,8 +407,23 @@ class Transport:
         buffer is dropped and counted. Raises `BufferFull`, `TooLarge`.
         """
         board = self._entered()
+        if self._lifetimes.rules:
+            ttl = self._lifetimes.of(message.address, message.ttl)
+            if ttl != message.ttl:
+                message = replace(message, ttl=ttl)
         until = None if message.ttl is None else board.now() + message.ttl
         board.post(Held(message, until=until))
+
+    def lifetime(
+        self, address: Address, ttl: float | None, default: float | None = None
+    ) -> float | None:
+        """Return the ttl (seconds) that a message to an address gets here; None: no end.
+
+        ``ttl`` is what it says itself (None: nothing, `math.inf`: no end), ``default`` what it has
+        where no rule of the policy knows better. It is for what is sent by an `Inbox`, which adds
+        nothing; `publish` and `send` ask by themselves.
+        """
+        return self._lifetimes.of(address, ttl, default)
 
     # --- receiving ------------------------------------------------------------------------------
 

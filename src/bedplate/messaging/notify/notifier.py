@@ -1,8 +1,9 @@
 """The publisher's side of notifications: from an event to a message the broker has taken."""
 
+import math
 import secrets
 from collections.abc import Mapping
-from typing import Self, TypedDict, Unpack, final
+from typing import Literal, Self, TypedDict, Unpack, final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,7 +30,7 @@ class NotifierChoices(TypedDict, total=False):
 
     topic: str
     exchange: str
-    ttl: float | None
+    ttl: float | Literal["default"] | None
     timeout: float
     repeats: bool
     context: Mapping[str, object]
@@ -39,7 +40,8 @@ class NotifierOptions(Struct, frozen=True, kw_only=True):
     """How notifications are sent. Times are in seconds.
 
     ``ttl``: how long one may wait for a listener (None: for ever, though brokers forget places
-    that nobody listens at); by default a week, so that what nobody wants does not fill the broker.
+    that nobody listens at); by default what the transport's policy says for the topic and priority
+    (``notifications.info``), or a week, so that what nobody wants does not fill the broker.
     ``timeout``: how long sending may take. ``repeats``: send again when the link died before the
     broker confirmed; listeners drop the repeat by its id, most of the time. ``context`` travels
     beside the payload.
@@ -48,7 +50,7 @@ class NotifierOptions(Struct, frozen=True, kw_only=True):
     publisher_id: str
     topic: str = "notifications"
     exchange: str = "default"
-    ttl: float | None = _WEEK
+    ttl: float | Literal["default"] | None = "default"
     timeout: float = 60.0
     repeats: bool = True
     context: Mapping[str, object] = NO_CONTEXT
@@ -60,8 +62,10 @@ class NotifierOptions(Struct, frozen=True, kw_only=True):
             raise ValueError("a notifier needs the name of a topic")
         if not self.timeout > 0:
             raise ValueError(f"timeout={self.timeout!r}: give a number of seconds above 0")
-        if self.ttl is not None and not self.ttl > 0:
-            raise ValueError(f"ttl={self.ttl!r}: give a number of seconds above 0, or None")
+        if self.ttl is not None and self.ttl != "default" and not self.ttl > 0:
+            raise ValueError(
+                f'ttl={self.ttl!r}: give a number of seconds above 0, None or "default"'
+            )
 
 
 @final
@@ -116,7 +120,7 @@ class Notifier:
             native.dumps(payload, f"the payload of {event_type}"),
             options.context,
         )
-        message = replace(native.encode(event), ttl=options.ttl)
+        message = replace(native.encode(event), ttl=self._ttl(address))
         deadline = Deadline(transport.clock.now(), options.timeout)
         if transport.followers is None:
             await self._tell(address, message, deadline, event_type)
@@ -133,6 +137,15 @@ class Notifier:
         with following(transport.followers.begun(work)) as span:
             await self._tell(address, message, deadline, event_type, span)
         return event.id
+
+    def _ttl(self, address: Address) -> float | None:
+        match self.options.ttl:
+            case None:
+                return math.inf
+            case "default":
+                return self._transport.lifetime(address, None, _WEEK)
+            case seconds:
+                return seconds
 
     async def _tell(
         self,

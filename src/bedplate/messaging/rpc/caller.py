@@ -303,8 +303,9 @@ class Caller:
         token = call.token
         options = token.options
         ttl, timeout = left, None
-        if options.ttl is not None and options.ttl < left:
-            ttl, timeout = options.ttl, left
+        own = self.transport.lifetime(token.address, options.ttl)
+        if own is not None and own < left:
+            ttl, timeout = own, left
         request = self._request(call.id, options, token.method, args, reply_to, timeout)
         message_id = f"{call.id}.{call.sends}" if call.sends else call.id
         message = native.encode(request)

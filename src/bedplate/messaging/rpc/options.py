@@ -10,6 +10,7 @@ from typing import TypedDict
 import msgspec
 from msgspec import Struct
 
+from bedplate.messaging.lifetimes import check_ttl
 from bedplate.messaging.types import Address
 from bedplate.messaging.wire.values import NO_CONTEXT
 
@@ -25,7 +26,8 @@ class Choices(TypedDict, total=False):
     - ``timeout``: all of a call together, connecting included (60);
     - ``heartbeat``: a call whose server beat once and then stays silent so long is lost (None:
       only the timeout counts);
-    - ``ttl``: a request still waiting after so long is not run (a call: its timeout; else None);
+    - ``ttl``: a request still waiting after so long is not run (None: as the transport's policy
+      says, and a call no longer than its timeout; `math.inf`: no end but that of the timeout);
     - ``server``: ask this server instead of any that serves the topic;
     - ``exchange``, ``namespace``, ``version``: which of several interfaces;
     - ``repeats``: running the method twice does no harm, so send again after a lost link;
@@ -74,8 +76,7 @@ class Options(Struct, frozen=True, kw_only=True):
             raise ValueError(
                 f"heartbeat={self.heartbeat!r}: give at least {MIN_HEARTBEAT} seconds, or None"
             )
-        if self.ttl is not None and not 0 < self.ttl < inf:
-            raise ValueError(f"ttl={self.ttl!r}: give a number of seconds above 0, or None")
+        check_ttl(self.ttl)
         if not 0 <= self.wait_for_target < inf:
             raise ValueError(
                 f"wait_for_target={self.wait_for_target!r}: give a number of seconds, 0 for none"
