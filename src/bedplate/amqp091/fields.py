@@ -99,7 +99,10 @@ _FIXED: Mapping[int, struct.Struct] = MappingProxyType(
         )
     }
 )
+_OCTETS = tuple(bytes((number,)) for number in range(256))
 _TEXT = struct.Struct(">BI")  # letter and length
+_NUMBER = struct.Struct(">d")
+_DOUBLE = struct.Struct(">Bd")  # letter and value
 _STAMP = struct.Struct(">Q")
 _DECIMAL = struct.Struct(">Bi")
 _SMALL = struct.Struct(">i")
@@ -118,20 +121,21 @@ class Table(Mapping[str, FieldValue]):
         self.raw = raw
         self._decoded: dict[str, FieldValue] | None = None
 
-    def _open(self) -> dict[str, FieldValue]:
+    def decode(self) -> dict[str, FieldValue]:
+        """Return it as the dict it keeps; to look into that is quicker. Raises ProtocolError."""
         decoded = self._decoded
         if decoded is None:
             decoded = self._decoded = _Reader(self.raw).table(0, len(self.raw), 1)
         return decoded
 
     def __getitem__(self, name: str) -> FieldValue:
-        return self._open()[name]
+        return self.decode()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._open())
+        return iter(self.decode())
 
     def __len__(self) -> int:
-        return len(self._open())
+        return len(self.decode())
 
     @overload
     def get(self, name: str, /) -> "FieldValue | None": ...
@@ -140,22 +144,22 @@ class Table(Mapping[str, FieldValue]):
     def get(self, name: str, /, default: object = None) -> object:
         """As of a dict, and as fast: most names that are asked for are absent."""
         decoded = self._decoded
-        return (self._open() if decoded is None else decoded).get(name, default)
+        return (self.decode() if decoded is None else decoded).get(name, default)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._open()
+        return name in self.decode()
 
     def keys(self) -> KeysView[str]:
         """As of a dict, and as fast."""
-        return self._open().keys()
+        return self.decode().keys()
 
     def values(self) -> ValuesView[FieldValue]:
         """As of a dict, and as fast."""
-        return self._open().values()
+        return self.decode().values()
 
     def items(self) -> ItemsView[str, FieldValue]:
         """As of a dict, and as fast."""
-        return self._open().items()
+        return self.decode().items()
 
     def __repr__(self) -> str:
         return f"<Table of {len(self.raw)} bytes>"
@@ -191,8 +195,16 @@ class _Reader:
                 raise _malformed("a name runs past its end.")
             name = data[start:at].decode("utf-8", "surrogateescape")
             start = at + 5
-            if data[at] != 0x53 or start > stop:
-                table[name], at = self.value(at, stop, depth)
+            letter = data[at]
+            if letter != 0x53 or start > stop:
+                if letter != 0x64 or at + 9 > stop:
+                    table[name], at = self.value(at, stop, depth)
+                    continue
+                self.items += 1  # d, the next most frequent
+                if self.items > TABLE_ITEMS:
+                    raise _malformed(f"more than {TABLE_ITEMS} values.")
+                (table[name],) = _NUMBER.unpack_from(data, at + 1)
+                at += 9
                 continue
             _, size = unpack(data, at)  # S, the most frequent by far: here without a call
             at = start + size
@@ -280,23 +292,23 @@ def _write_table(table: FieldTable, depth: int) -> bytes:
         return _LONG.pack(len(table.raw)) + table.raw
     if depth > TABLE_DEPTH:
         raise _misuse(f"A table nests deeper than {TABLE_DEPTH}; flatten it.")
-    parts: list[bytes] = [b""]
-    size = 0
+    parts: list[bytes] = []
     for name, value in table.items():
         if type(name) is not str:
             raise _misuse("A name in a table must be a str.")
         key = name.encode("utf-8", "surrogateescape")
         if len(key) > 255:
             raise _misuse(f"The name {name[:40]!r}... in a table is longer than 255 bytes.")
-        if type(value) is str:  # by far the most frequent
-            text = value.encode("utf-8", "surrogateescape")
-            part = b"%c%bS%b%b" % (len(key), key, _LONG.pack(len(text)), text)
+        kind = type(value)  # text and numbers are by far the most frequent: here without a call
+        if kind is str:
+            text = value.encode("utf-8", "surrogateescape")  # type: ignore[union-attr]  # it is str
+            parts += (_OCTETS[len(key)], key, _TEXT.pack(0x53, len(text)), text)
+        elif kind is float:
+            parts += (_OCTETS[len(key)], key, _DOUBLE.pack(0x64, value))
         else:
-            part = b"%c%b%b" % (len(key), key, _write_value(value, depth))
-        size += len(part)
-        parts.append(part)
-    parts[0] = _LONG.pack(size)
-    return b"".join(parts)
+            parts += (_OCTETS[len(key)], key, _write_value(value, depth))
+    body = b"".join(parts)
+    return _LONG.pack(len(body)) + body
 
 
 def _write_array(array: Sequence[FieldValue], depth: int) -> bytes:

@@ -203,4 +203,4 @@ else:
     def _spawn(
         loop: asyncio.AbstractEventLoop, work: Coroutine[object, object, None], variables: Context
     ) -> "asyncio.Task[None]":
-        return loop.create_task(work, context=variables)
+        return asyncio.Task(work, loop=loop, context=variables)

@@ -7,6 +7,8 @@ to one address leave in the order they came.
 from collections import Counter
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from bedplate.errors import BufferFull, LinkLost
 from bedplate.messaging.driver import Receipt
 from bedplate.messaging.types import Address, Outbound
@@ -15,29 +17,22 @@ from bedplate.messaging.wheel import Timer
 __all__ = ["Held", "Outbox"]
 
 
-class Held:
+class Held(Struct, eq=False):
     """One message on its way to a link, which may have to wait.
 
-    ``gone`` hears once how a wait ended: None for handed over. ``receipt`` is the link's,
-    ``stage`` says what the sender is waiting for.
+    ``until`` ends the message's life (monotonic), ``epoch`` is the only one it is for. ``gone``
+    hears once how a wait ended: None for handed over. ``receipt`` is the link's, ``stage`` says
+    what the sender is waiting for.
     """
 
-    __slots__ = ("epoch", "gone", "key", "message", "receipt", "stage", "timer", "until")
-
-    def __init__(
-        self,
-        message: Outbound,
-        *,
-        until: float | None = None,
-        epoch: int | None = None,
-    ) -> None:
-        """``until`` ends the message's life (monotonic); ``epoch`` is the only one it is for."""
-        self.message, self.until, self.epoch = message, until, epoch
-        self.gone: Callable[[Exception | None], object] | None = None
-        self.receipt: Receipt | None = None
-        self.timer: Timer | None = None
-        self.stage = "sending"
-        self.key = 0
+    message: Outbound
+    until: float | None = None
+    epoch: int | None = None
+    gone: Callable[[Exception | None], object] | None = None
+    receipt: Receipt | None = None
+    timer: Timer | None = None
+    stage: str = "sending"
+    key: int = 0
 
 
 class Outbox:

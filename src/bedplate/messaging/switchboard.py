@@ -50,6 +50,7 @@ from bedplate.messaging.types import (
     Bounce,
     Capabilities,
     Entity,
+    Kind,
     Notice,
     Outbound,
     Outcome,
@@ -96,6 +97,10 @@ class Switchboard:
     ) -> None:
         self.route = route
         self.what = what
+        self.now: Callable[[], float] = route.clock.now
+        """Monotonic seconds."""
+        self.wall: Callable[[], float] = route.clock.wall
+        """Seconds since 1970."""
         self.counts = Counts()
         self.notices: Counter[str] = Counter()
         observers = tuple(observers)
@@ -127,14 +132,6 @@ class Switchboard:
     def clock(self) -> Clock:
         """Where time comes from."""
         return self.route.clock
-
-    def now(self) -> float:
-        """Monotonic seconds."""
-        return self.route.clock.now()
-
-    def wall(self) -> float:
-        """Seconds since 1970."""
-        return self.route.clock.wall()
 
     def new_id(self) -> str:
         """Return an id that no other message has: random for the transport, counted within it."""
@@ -279,7 +276,11 @@ class Switchboard:
                     timeout=message.ttl or 0.0,
                     stage=held.stage,
                 )
-            message = replace(message, ttl=left, headers=limits(message.headers, left, self.wall()))
+            if message.address.kind is not Kind.PRIVATE:
+                headers = limits(message.headers, left, self.wall())
+                message = replace(message, ttl=left, headers=headers)
+            elif held.key:  # it waited; who receives privately knows for how long it is of use
+                message = replace(message, ttl=left)
         held.receipt = link.send(message)
         self.counts.published += 1
         if self.observers:

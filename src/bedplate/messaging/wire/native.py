@@ -103,7 +103,8 @@ def dumps(
         raise Unencodable(what=what, why="it is nested too deeply, or contains itself") from None
     if len(body) > limits.body:
         raise TooLarge(what=what, size=len(body), limit=limits.body)
-    _check_depth(body, limits.depth, lambda why: Unencodable(what=what, why=why))
+    if _too_deep(body, limits.depth):
+        raise Unencodable(what=what, why=_DEEP.format(limits.depth))
     return body
 
 
@@ -136,26 +137,29 @@ def _check_text(body: bytes, where: str, limits: Limits) -> None:
         raise MalformedMessage(
             where=where, why=f"it has {len(body)} bytes, more than the limit of {limits.body}"
         )
-    _check_depth(body, limits.depth, lambda why: MalformedMessage(where=where, why=why))
+    if _too_deep(body, limits.depth):
+        raise MalformedMessage(where=where, why=_DEEP.format(limits.depth))
 
 
-def _check_depth(body: bytes, limit: int, error: Callable[[str], Exception]) -> None:
-    """Raise ``error(why)`` if JSON text is nested deeper than ``limit``.
+_DEEP = "it is nested more than {} levels deep, or its brackets do not match"
+
+
+def _too_deep(body: bytes, limit: int) -> bool:
+    """Whether JSON text is nested deeper than ``limit``.
 
     Almost every body has fewer brackets than that, which two counts tell. For the others each
     pass removes the innermost pairs, so the number of passes is bounded by the limit and not by
     what a hostile peer sent. Text that is no JSON may pass: the decoder refuses it.
     """
     if body.count(b"[") + body.count(b"{") <= limit:
-        return
+        return False
     brackets = _outside_strings(body).translate(None, delete=_NOT_BRACKETS)
     for _ in range(limit):
         shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
         if len(shorter) == len(brackets):
             break
         brackets = shorter
-    if brackets:
-        raise error(f"it is nested more than {limit} levels deep, or its brackets do not match")
+    return bool(brackets)
 
 
 _NOT_BRACKETS = bytes(each for each in range(256) if each not in b"[]{}")

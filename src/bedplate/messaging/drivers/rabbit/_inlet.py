@@ -72,6 +72,7 @@ class RabbitInlet:
         "_marked",
         "_open",
         "_queue",
+        "_read",
         "_ready",
         "_repeats",
         "_stage",
@@ -94,6 +95,7 @@ class RabbitInlet:
         self._stage = _Stage.OPENING
         self._credit = credit
         self._window = 0
+        self._read = source.address.kind is not Kind.PRIVATE  # replies are not looked into
         self._counted = link.quorum and source.address.kind in (Kind.TOPIC, Kind.SERVER)
         self._tags = count(1)
         self._tag = ""
@@ -308,7 +310,7 @@ class RabbitInlet:
 
     def _take_in(self, event: Delivered) -> None:
         try:
-            arrival = incoming(event, counted=self._counted)
+            arrival = incoming(event, counted=self._counted, read=self._read)
         except ProtocolError:
             self.refuse(event.delivery_tag, "malformed-message")
             return

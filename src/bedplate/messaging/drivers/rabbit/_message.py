@@ -3,7 +3,7 @@
 from math import ceil
 from typing import cast
 
-from bedplate.amqp091 import Delivered, Properties
+from bedplate.amqp091 import Delivered, Properties, Table
 from bedplate.messaging.drivers.rabbit._names import address_of, text_of
 from bedplate.messaging.types import NO_HEADERS, Arrival, Headers, Outbound
 
@@ -36,14 +36,17 @@ def outgoing(message: Outbound) -> Properties:
     )
 
 
-def incoming(event: Delivered, *, counted: bool) -> Arrival:
+def incoming(event: Delivered, *, counted: bool, read: bool = False) -> Arrival:
     """Return a delivery as it goes up; ``counted``: its queue counts deliveries.
 
-    Raises ProtocolError for properties that are none.
+    Headers are decoded when somebody looks, or now where that is sure (``read``): a plain dict is
+    the quicker to look into. Raises ProtocolError for properties, and headers read, that are none.
     """
     (content_type, _, headers, _, _, correlation_id, reply_to, _, id_, _, kind, _, _, key) = (
         event.properties()
     )
+    if read and type(headers) is Table:
+        headers = headers.decode()
     return Arrival(
         event.delivery_tag,
         event.body,
