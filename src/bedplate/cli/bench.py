@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bedplate.cli.broker import URL, by_url
 from bedplate.errors import BenchFailed
 
 if TYPE_CHECKING:
@@ -23,8 +24,14 @@ def bench() -> None:
     """Measure, on this machine and this broker."""
 
 
-@bench.command("rpc")
-@click.argument("url")
+@bench.command(
+    "rpc",
+    epilog=by_url(
+        "bedplate bench rpc @broker.url",
+        "bedplate bench rpc @broker.url --peers oslo.messaging,aio-pika,aiormq --json",
+    ),
+)
+@URL
 @click.option(
     "--calls", type=click.IntRange(1), default=5000, show_default=True, help="How many calls."
 )
@@ -103,10 +110,11 @@ def _rpc(url: str, calls: int, concurrency: int, size: int, peers: str, *, as_js
 )
 @click.option("--json", "as_json", is_flag=True, help="Print an object with both lists of figures.")
 def _config(*, file: Path, schema: Path, peers: str, processes: int, as_json: bool) -> int:
-    """Measure what it costs to read, load and check FILE, with mistakes and without.
+    """Measure what it costs to read, load and check FILE.
 
-    Each library gets the same options and the same values in a form that it reads, in processes of
-    its own. With oslo.config among the peers, whole checks are compared with its validator's too.
+    With mistakes in it and without. Each library gets the same options and the same values in a
+    form that it reads, in processes of its own. With oslo.config among the peers, whole checks are
+    compared with its validator's too.
     """
     from dataclasses import asdict
 

@@ -15,7 +15,7 @@ from bedplate import __version__
 from bedplate.cli.ending import Failed, Misuse, say, sayable
 from bedplate.cli.manual import Later, examples
 from bedplate.cli.values import write
-from bedplate.errors import BedplateError
+from bedplate.errors import BedplateError, InvalidUrl
 
 __all__ = ["program", "run"]
 
@@ -78,7 +78,7 @@ def run(arguments: Sequence[str]) -> int:
         return _INTERRUPTED
     except BedplateError as error:
         say(str(error))
-        return 1
+        return 2 if isinstance(error, InvalidUrl) else 1
     except BrokenPipeError:
         # Whoever read the output has had enough. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

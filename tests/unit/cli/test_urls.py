@@ -61,6 +61,14 @@ def test_every_command_reads_its_url_from_a_file_or_a_variable(
         assert "refused" in words
 
 
+def test_so_does_the_bench(capsys: Captured, kept: Path) -> None:
+    """Which refuses this one because two processes cannot meet there."""
+    kept.write_text("memory://here/\n")
+    status, words = told(capsys, f"@{kept}", ("bench", "rpc", "URL"))
+    assert status == 2
+    assert "memory://here/ cannot be used: client and server are processes of their own" in words
+
+
 def test_a_file_may_be_a_pipe_or_in_the_home(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, kept: Path
 ) -> None:
