@@ -171,6 +171,8 @@ def excerpt(line: str, finding: Finding, schema: Schema | None) -> str | None:
 
 def plain(text: str) -> str:
     """Spell out what would break a line, or speak to the terminal instead of to its reader."""
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
