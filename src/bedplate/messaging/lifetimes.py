@@ -23,7 +23,8 @@ class TtlRule(Struct, frozen=True, kw_only=True):
 
     ``topic`` and ``exchange`` are shell patterns (``notifications.*``) for a topic, its servers and
     its fanout. A message that says no ttl has the ``default``; one that says a longer one than the
-    ``maximum``, or would live for ever, has that. Raises ValueError for senseless numbers.
+    ``maximum``, or would live for ever, has that. Of the rules that match a target the first that
+    has a default and the first that has a maximum count. Raises ValueError for senseless numbers.
     """
 
     topic: str = "*"
@@ -49,7 +50,7 @@ def check_ttl(ttl: float | None) -> None:
 
 
 class Lifetimes:
-    """Rules for a transport's messages; of those that match a target the first counts.
+    """Rules for a transport's messages; see `TtlRule`. Keeps what they say of each target.
 
     ``shortened`` counts the messages that asked for more than they got.
     """
@@ -58,7 +59,7 @@ class Lifetimes:
 
     def __init__(self, rules: Iterable[TtlRule]) -> None:
         self.rules = tuple(rules)
-        self._known: dict[tuple[str, str], TtlRule | None] = {}
+        self._known: dict[tuple[str, str], _Bounds] = {}
         self.shortened = 0
 
     def of(self, address: Address, ttl: float | None, default: float | None = None) -> float | None:
@@ -66,30 +67,38 @@ class Lifetimes:
 
         ``default`` is for one that says nothing where no rule has a default.
         """
-        rule = self._rule(address) if self.rules else None
+        usual, most = self._bounds(address) if self.rules else _FREE
         said = ttl
         if ttl is None:
-            ttl = default if rule is None or rule.default is None else rule.default
-        if rule is not None and rule.maximum is not None and (ttl is None or ttl > rule.maximum):
+            ttl = default if usual is None else usual
+        if most is not None and (ttl is None or ttl > most):
             self.shortened += said is not None
-            return rule.maximum
+            return most
         return None if ttl == math.inf else ttl
 
-    def _rule(self, address: Address) -> TtlRule | None:
+    def _bounds(self, address: Address) -> "_Bounds":
+        """Return default and maximum of a target."""
         if address.kind is Kind.PRIVATE or address.kind is Kind.PLACE:
-            return None
+            return _FREE
         target = (address.exchange, address.name)
-        try:
-            return self._known[target]
-        except KeyError:
-            pass
-        found: TtlRule | None = None
-        if not address.name.startswith(_PARKED):
-            found = next((rule for rule in self.rules if _matches(rule, address)), None)
-        if len(self._known) >= _KEPT:
-            self._known.clear()
-        self._known[target] = found
-        return found
+        known = self._known.get(target)
+        if known is None:
+            known = _FREE if address.name.startswith(_PARKED) else self._found(address)
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[target] = known
+        return known
+
+    def _found(self, address: Address) -> "_Bounds":
+        rules = [rule for rule in self.rules if _matches(rule, address)]
+        return (
+            next((each.default for each in rules if each.default is not None), None),
+            next((each.maximum for each in rules if each.maximum is not None), None),
+        )
+
+
+_Bounds = tuple[float | None, float | None]
+_FREE: _Bounds = (None, None)
 
 
 def _matches(rule: TtlRule, address: Address) -> bool:

@@ -62,10 +62,10 @@ class TransportPolicy(Struct, frozen=True, kw_only=True):
 
     ``buffer`` is how many messages may wait while no link is up or the peer takes none.
     ``max_body`` bounds what is sent further down than driver and peer do. ``intake`` is how
-    subscriptions treat their deliveries unless they say otherwise. Of the rules of ``ttl`` the
-    first that matches a target bounds how long what is sent there may wait. About every
-    ``look_every`` seconds the broker is asked whether it still knows our consumers (0: never),
-    because it does not tell of all that it loses; those it forgot are made again.
+    subscriptions treat their deliveries unless they say otherwise. The rules of ``ttl`` bound how
+    long what is sent to their targets may wait. About every ``look_every`` seconds the broker is
+    asked whether it still knows our consumers (0: never), because it does not tell of all that it
+    loses; those it forgot are made again.
     """
 
     recovery: RecoveryPolicy = RecoveryPolicy()
@@ -85,8 +85,8 @@ class TransportStatistics(Struct, frozen=True):
     ``bounced`` reached nobody, ``refused`` was turned down, ``unknown`` was on a link that died
     and ``repeated`` sent again. ``buffered`` messages wait now, ``dropped`` ones expired while
     they did. ``replies`` came to inboxes; ``received``, ``unsettled``, ``expired``, ``duplicates``
-    and ``parked`` sum up the subscriptions. ``shortened`` messages asked for
-    a longer ttl than they got. ``notices`` are what the driver noticed, by name.
+    and ``parked`` sum up the subscriptions. ``shortened`` messages asked for a longer ttl than
+    they got. ``notices`` are what the driver noticed, by name.
     """
 
     name: str

@@ -1,12 +1,12 @@
 """The transports of a service: which sections make them, and how health sees them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 
 from bedplate import health
-from bedplate.config import Config, Url
+from bedplate.config import Config
 from bedplate.errors import SectionAbsent
-from bedplate.messaging import Observer, Transport, find_driver
+from bedplate.messaging import Observer, Transport, TransportPolicy, TtlRule, find_driver
 from bedplate.messaging.url import TransportUrl
 from bedplate.service.observing import observers
 from bedplate.service.options import NotifyTransport, RpcTransport, ServiceOptions
@@ -35,11 +35,9 @@ class Connections:
         watching = observers(config)
         calls, notifications = config.get(RpcTransport), config.get(NotifyTransport)
         if calls is not None:
-            connections._rpc = await _connect(stack, config, _RPC, calls.url, watching)
+            connections._rpc = await _connect(stack, config, calls, watching)
         if notifications is not None:
-            connections._notify = await _connect(
-                stack, config, _NOTIFY, notifications.url, watching
-            )
+            connections._notify = await _connect(stack, config, notifications, watching)
         return connections
 
     def watch(self, board: health.Board) -> None:
@@ -62,8 +60,12 @@ class Connections:
 
 
 async def _connect(
-    stack: AsyncExitStack, config: Config, name: str, url: Url, watching: tuple[Observer, ...]
+    stack: AsyncExitStack,
+    config: Config,
+    chosen: RpcTransport | NotifyTransport,
+    watching: tuple[Observer, ...],
 ) -> Transport:
+    url, name = chosen.url, type(chosen).section_name
     driver = find_driver(url.scheme)
     return await stack.enter_async_context(
         Transport.connect(
@@ -73,8 +75,18 @@ async def _connect(
             observers=watching,
             timeout=config[ServiceOptions].start_timeout,
             name=name,
+            policy=TransportPolicy(ttl=tuple(_rules(chosen))),
         )
     )
+
+
+def _rules(chosen: RpcTransport | NotifyTransport) -> Iterator[TtlRule]:
+    for target, seconds in chosen.ttl_default.items():
+        exchange, _, topic = target.rpartition("/")
+        yield TtlRule(topic=topic, exchange=exchange or "*", default=seconds)
+    for target, seconds in chosen.ttl_maximum.items():
+        exchange, _, topic = target.rpartition("/")
+        yield TtlRule(topic=topic, exchange=exchange or "*", maximum=seconds)
 
 
 def _check_of(transport: Transport) -> Callable[[], Awaitable[health.Answer]]:

@@ -31,13 +31,33 @@ class ServiceOptions(Section, name="service"):
     )
 
 
+_TTL_DEFAULT = (
+    "How long what says nothing of it may wait for its receiver, by topic or exchange/topic; "
+    "* and ? stand for any characters, and the first name that fits counts."
+)
+_TTL_MAXIMUM = "How long anything may wait for its receiver; written like ttl_default."
+_SHORTEST = 0.001
+
+
 class RpcTransport(Section, name="transport.rpc", optional=True):
     """Where calls travel. The driver of the URL's scheme declares further options here."""
 
     url: Url = option(help="Transport URL, such as rabbit://user:password@host:5672/vhost.")
+    ttl_default: dict[str, Duration] = option(
+        default={}, min=_SHORTEST, sample="stock:30s, notifications.*:1d", help=_TTL_DEFAULT
+    )
+    ttl_maximum: dict[str, Duration] = option(
+        default={}, min=_SHORTEST, sample="*:7d", help=_TTL_MAXIMUM
+    )
 
 
 class NotifyTransport(Section, name="transport.notify", optional=True):
     """Where notifications travel; the same way as calls when this section is absent."""
 
     url: Url = option(help="Transport URL of the notifications' broker.")
+    ttl_default: dict[str, Duration] = option(
+        default={}, min=_SHORTEST, sample="notifications.*:1d", help=_TTL_DEFAULT
+    )
+    ttl_maximum: dict[str, Duration] = option(
+        default={}, min=_SHORTEST, sample="*:7d", help=_TTL_MAXIMUM
+    )

@@ -23,6 +23,7 @@ RULES = (
     TtlRule(topic="stock", exchange="shop", default=5),
     TtlRule(topic="stock", default=10, maximum=20),
     TtlRule(topic="bound*", maximum=30),
+    TtlRule(topic="free.*", default=8),
     TtlRule(exchange="old", maximum=1),
 )
 SECONDS = st.floats(min_value=0.001, max_value=1e9)
@@ -41,7 +42,10 @@ SECONDS = st.floats(min_value=0.001, max_value=1e9)
         (Address.fanout("stock"), None, 10),
         (Address.server("stock", "one"), 600.0, 20),
         (Address.topic("stock", exchange="shop"), None, 5),
-        (Address.topic("stock", exchange="shop"), math.inf, None),
+        (Address.topic("stock", exchange="shop"), math.inf, 20),
+        (Address.topic("free.one"), None, 8),
+        (Address.topic("free.one"), math.inf, None),
+        (Address.topic("free.one", exchange="old"), None, 1),
         (Address.topic("bound.less"), None, 30),
         (Address.topic("notifications.info"), None, 3600),
         (Address.topic("anything", exchange="old"), None, 1),
@@ -52,7 +56,7 @@ SECONDS = st.floats(min_value=0.001, max_value=1e9)
         (Address.place("stock"), 600.0, 600),
     ],
 )
-def test_the_first_rule_that_matches_bounds_a_target(
+def test_the_first_default_and_the_first_maximum_that_match_count(
     address: Address, asked: float | None, given_: float | None
 ) -> None:
     """By topic and exchange, for servers and fanouts too; other kinds of address have no rules."""
@@ -194,10 +198,12 @@ async def test_casts_and_fanouts_live_as_the_rules_say(here: Transport, there: T
             if len(ttls) == 2:
                 break
         assert ttls == [3, 10]
-    shop = Address.topic("stock", exchange="shop")
-    await here.declare(Topology((Entity(shop),)))
-    await client.with_(exchange="shop", ttl=math.inf).cast("work")
-    assert await told(there, shop) is None
+    free = Address.topic("free.one")
+    await here.declare(Topology((Entity(free),)))
+    await rpc.Client(here, topic="free.one").cast("work")
+    assert await told(there, free) == 8
+    await rpc.Client(here, topic="free.one", ttl=math.inf).cast("work")
+    assert await told(there, free) is None
 
 
 async def test_a_call_expires_by_the_rules_and_is_answered_until_its_timeout(
