@@ -302,7 +302,7 @@ class WorkObservers:
         self, who: WorkObserver, ask: Callable[P, T], *args: P.args, **named: P.kwargs
     ) -> T | None:
         """Return what one observer answers; one that raises is asked nothing any more."""
-        if not any(each is who for each in self._all):
+        if who not in self._all:
             return None
         try:
             return ask(*args, **named)

@@ -350,6 +350,8 @@ class Shift(Generic[W]):
     def _leave(self, turn: Turn[W]) -> None:
         """End a turn: its credit is free, and maybe the shift is idle."""
         turn.over = True
+        # The task knows its variables, and they the turn: no cycle for the collector to find.
+        turn.task = turn.span = None
         if turn.expiry is not None:
             turn.expiry.cancel()
         self._turns.discard(turn)

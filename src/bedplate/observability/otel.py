@@ -8,12 +8,13 @@ the application's.
 
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
-from typing import final
+from typing import NamedTuple, final
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import Histogram, Meter, MeterProvider
+from opentelemetry.metrics import Histogram, Meter, MeterProvider, UpDownCounter
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -41,7 +42,8 @@ _NAME = "bedplate"
 _LONGEST = MappingProxyType({"traceparent": 256, "tracestate": 512, "baggage": 8192})
 """How many characters such a header may have: at least what its standard demands, and no more."""
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_NOTHING: _Carried = MappingProxyType({})
+_KEPT = 1000
+"""How many sorts of work and of messages are remembered with their attributes."""
 _SYSTEMS = MappingProxyType({"rabbit": "rabbitmq", "rabbits": "rabbitmq"})
 """What the conventions call a broker, where that is not the scheme of its URL."""
 
@@ -80,6 +82,7 @@ class OpenTelemetryObserver:
     ``bedplate.messages.received``        counter       arrived
     ``bedplate.messages.redelivered``     counter       arrived more than once
     ``bedplate.messages.expired``         counter       too late to be run
+    ``bedplate.messages.duplicate``       counter       done before, not run again
     ``bedplate.messages.parked``          counter       tried too often, set aside
     ``bedplate.links``                    up-down       links that are up
     ``bedplate.links.opened``             counter       links that came up, ever
@@ -97,26 +100,33 @@ class OpenTelemetryObserver:
         self._tracer = trace.get_tracer(_NAME, tracer_provider=tracer_provider)
         self._instruments = _Instruments(metrics.get_meter(_NAME, meter_provider=meter_provider))
         self._propagator = propagator or TraceContextTextMapPropagator()
+        self._fields = tuple(self._propagator.fields)
         self._now = now
+        self._about = lru_cache(_KEPT)(_about)
+        self._sort_of = lru_cache(_KEPT)(self._instruments.sort_of)
 
     # --- messages and links ---------------------------------------------------------------------
 
     def sent(self, event: Sent) -> None:
         """Count it."""
-        self._instruments.sent.add(1, _about(event))
+        self._instruments.sent.add(1, self._about(place_of(event.address), kind_of(event)))
 
     def received(self, event: Received) -> None:
         """Count it."""
-        self._instruments.received.add(1, {**_about(event), "bedplate.verdict": event.verdict})
+        about = self._about(place_of(event.address), kind_of(event))
+        self._instruments.received.add(1, about)
         if event.redelivered:
-            self._instruments.redelivered.add(1, _about(event))
+            self._instruments.redelivered.add(1, about)
 
     def given_up(self, event: GivenUp) -> None:
         """Count it; what comes too late is seen in its trace as well."""
+        about = self._about(place_of(event.address), kind_of(event))
         if event.verdict == "park":
-            self._instruments.parked.add(1, _about(event))
-        elif event.verdict == "expired":
-            self._instruments.expired.add(1, _about(event))
+            self._instruments.parked.add(1, about)
+        elif event.verdict == "duplicate":
+            self._instruments.duplicate.add(1, about)
+        else:
+            self._instruments.expired.add(1, about)
             self._show_expired(event)
 
     def opened(self, event: Opened) -> None:
@@ -132,28 +142,32 @@ class OpenTelemetryObserver:
 
     def begun(self, work: Work) -> "_Span":
         """Open a span; of what is sent a child of the current one, else of the sender's."""
-        measured = _measured(work)
-        if work.handling:
-            parent = self._extracted(work.headers)
-            self._instruments.wait.record(work.waited, measured)
-        else:
-            parent = context.get_current()
-        links = [] if work.verb == "call" else _links(self._extracted(work.headers))
-        span = self._tracer.start_span(
-            _name(work), parent, _kind(work), {**measured, **_told(work)}, links
+        # The type of an event is in no name and in no metric: publishers may invent as they like.
+        name = "" if work.verb == "notify" else work.name
+        sort = self._sort_of(
+            work.verb, work.handling, place_of(work.address), name, work.group, work.driver
         )
+        parent = self._brought(work.headers) if work.handling else context.get_current()
+        links = [] if work.verb == "call" else _links(self._brought(work.headers))
+        span = self._tracer.start_span(sort.name, parent, sort.kind, sort.attributes, links)
+        if span.is_recording():
+            span.set_attributes(_told(work))
         inside = trace.set_span_in_context(span, parent)
         carried: dict[str, str] = {}
-        if not work.handling and not links:
+        if work.handling:
+            self._instruments.wait.record(work.waited, sort.attributes, inside)
+        elif not links:
             self._propagator.inject(carried, inside)
-        return _Span(self._instruments, work, span, inside, carried, measured, self._now)
+        return _Span(sort, span, inside, carried, self._now)
 
-    def _extracted(self, headers: _Carried) -> Context:
+    def _brought(self, headers: _Carried) -> Context:
         """Return what a message brought, and nothing of what happens to be current here."""
+        if not any(each in headers for each in self._fields):
+            return Context()
         return self._propagator.extract(headers, Context(), _READER)
 
     def _show_expired(self, event: GivenUp) -> None:
-        parent = self._extracted(event.headers)
+        parent = self._brought(event.headers)
         if not trace.get_current_span(parent).get_span_context().is_valid:
             return
         about: _Attributes = {"messaging.operation.type": "process", "error.type": event.verdict}
@@ -169,12 +183,24 @@ class OpenTelemetryObserver:
         span.end()
 
 
+class _Sort(NamedTuple):
+    """What all work of one sort has in common. The attributes have few values each."""
+
+    name: str
+    kind: SpanKind
+    attributes: _Attributes
+    duration: Histogram
+    active: UpDownCounter
+    work: _Attributes
+
+
 class _Instruments:
     """The metrics; made once an observer."""
 
     __slots__ = (
         "active",
         "client",
+        "duplicate",
         "expired",
         "links",
         "opened",
@@ -210,6 +236,7 @@ class _Instruments:
         self.sent = messages("sent", "Messages handed to a link.")
         self.received = messages("received", "Messages that arrived.")
         self.redelivered = messages("redelivered", "Messages that arrived more than once.")
+        self.duplicate = messages("duplicate", "Messages done before and not run again.")
         self.expired = messages("expired", "Messages too late to be run.")
         self.parked = messages("parked", "Messages tried too often and set aside.")
         self.links = meter.create_up_down_counter("bedplate.links", "{link}", "Links that are up.")
@@ -217,56 +244,74 @@ class _Instruments:
             "bedplate.links.opened", "{link}", "Links that came up, ever."
         )
 
-    def duration(self, work: Work) -> Histogram:
-        """Return the histogram of this sort of work."""
-        if work.verb == "call":
-            return self.server if work.handling else self.client
-        return self.process if work.handling else self.operation
+    def sort_of(
+        self,
+        verb: str,
+        handling: bool,  # noqa: FBT001 - a key of the cache in front of this
+        place: str,
+        name: str,
+        group: str,
+        driver: str,
+    ) -> _Sort:
+        """Return what work has in common with all other of its sort."""
+        found: _Attributes = {"messaging.system": _SYSTEMS.get(driver, driver)}
+        if place:
+            found["messaging.destination.name"] = place
+        if group:
+            found["messaging.consumer.group.name"] = group
+        if verb == "call":
+            method = f"{place}/{name}"
+            found |= {"rpc.system.name": _NAME, "rpc.method": method}
+            if handling:
+                return self._sort(method, SpanKind.SERVER, found, self.server, "handle")
+            return self._sort(method, SpanKind.CLIENT, found, self.client, "call")
+        if name:
+            found["rpc.method"] = f"{place}/{name}"
+        operation, sort = ("process", "process") if handling else (verb, "send")
+        found |= {"messaging.operation.name": operation, "messaging.operation.type": sort}
+        title = f"{operation} {place}".rstrip()
+        if handling:
+            return self._sort(title, SpanKind.CONSUMER, found, self.process, "handle")
+        return self._sort(title, SpanKind.PRODUCER, found, self.operation, "publish")
+
+    def _sort(
+        self, name: str, kind: SpanKind, about: _Attributes, duration: Histogram, work: str
+    ) -> _Sort:
+        return _Sort(name, kind, about, duration, self.active, {"bedplate.work": work})
 
 
 @final
 class _Span:
     """One piece of work as a span, and in the metrics."""
 
-    __slots__ = (
-        "_began",
-        "_inside",
-        "_instruments",
-        "_measured",
-        "_now",
-        "_span",
-        "_work",
-        "headers",
-    )
+    __slots__ = ("_began", "_inside", "_now", "_sort", "_span", "headers")
 
     def __init__(
         self,
-        instruments: _Instruments,
-        work: Work,
+        sort: _Sort,
         span: trace.Span,
         inside: Context,
         headers: Mapping[str, str],
-        measured: _Attributes,
         now: Callable[[], float],
     ) -> None:
         self.headers: _Carried = headers
-        self._instruments, self._work, self._span, self._inside = instruments, work, span, inside
-        self._measured, self._now, self._began = measured, now, now()
-        instruments.active.add(1, {"bedplate.work": _sort(work)})
+        self._sort, self._span, self._inside = sort, span, inside
+        self._now, self._began = now, now()
+        sort.active.add(1, sort.work)
 
     def enter(self) -> Leave:
         token = context.attach(self._inside)
         return lambda: context.detach(token)
 
     def ended(self, error: BaseException | None) -> None:
-        self._instruments.active.add(-1, {"bedplate.work": _sort(self._work)})
-        measured = self._measured
+        sort, about = self._sort, self._sort.attributes
+        sort.active.add(-1, sort.work)
         if error is not None:
-            measured = {**measured, "error.type": _type_of(error)}
-            self._span.set_attribute("error.type", _type_of(error))
+            why = _type_of(error)
+            about = {**about, "error.type": why}
+            self._span.set_attribute("error.type", why)
             self._span.set_status(Status(StatusCode.ERROR))
-        seconds = self._now() - self._began
-        self._instruments.duration(self._work).record(seconds, measured, self._inside)
+        sort.duration.record(self._now() - self._began, about, self._inside)
         self._span.end()
 
 
@@ -289,42 +334,6 @@ _READER = _Reader()
 # --- words --------------------------------------------------------------------------------------
 
 
-def _name(work: Work) -> str:
-    topic = place_of(work.address)
-    if work.verb == "call":
-        return f"{topic}/{work.name}"
-    return f"{'process' if work.handling else work.verb} {topic}".rstrip()
-
-
-def _kind(work: Work) -> SpanKind:
-    if work.verb == "call":
-        return SpanKind.SERVER if work.handling else SpanKind.CLIENT
-    return SpanKind.CONSUMER if work.handling else SpanKind.PRODUCER
-
-
-def _sort(work: Work) -> str:
-    if work.handling:
-        return "handle"
-    return "call" if work.verb == "call" else "publish"
-
-
-def _measured(work: Work) -> _Attributes:
-    """Return the attributes that metrics have too: of each there are few values."""
-    topic = place_of(work.address)
-    found: _Attributes = {"messaging.system": _SYSTEMS.get(work.driver, work.driver)}
-    if work.verb == "call":
-        found["rpc.system.name"] = _NAME
-        found["rpc.method"] = f"{topic}/{work.name}"
-    else:
-        found["messaging.operation.name"] = "process" if work.handling else work.verb
-        found["messaging.operation.type"] = "process" if work.handling else "send"
-    if topic:
-        found["messaging.destination.name"] = topic
-    if work.group:
-        found["messaging.consumer.group.name"] = work.group
-    return found
-
-
 def _told(work: Work) -> _Attributes:
     """Return the attributes that belong to this one piece of work."""
     found: _Attributes = {"messaging.message.body.size": work.size}
@@ -338,16 +347,14 @@ def _told(work: Work) -> _Attributes:
         found["bedplate.server"] = work.address.server_name
     if work.verb == "notify":
         found["bedplate.event_type"] = work.name
-    elif work.verb != "call" and work.name:
-        found["rpc.method"] = f"{place_of(work.address)}/{work.name}"
     if work.handling:
         found["bedplate.waited"] = work.waited
         found["bedplate.attempts"] = work.attempts
     return found
 
 
-def _about(event: Sent | Received | GivenUp) -> _Attributes:
-    return {"messaging.destination.name": place_of(event.address), "bedplate.kind": kind_of(event)}
+def _about(place: str, kind: str) -> _Attributes:
+    return {"messaging.destination.name": place, "bedplate.kind": kind}
 
 
 def _links(brought: Context) -> list[Link]:

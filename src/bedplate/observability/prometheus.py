@@ -6,6 +6,7 @@ Knows of messages what `bedplate.messaging.observe` tells.
 
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import final
 
@@ -68,14 +69,17 @@ class PrometheusObserver:
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        def messages(name: str, what: str) -> Counter:
-            return Counter(f"bedplate_messages_{name}", what, ("topic", "kind"), registry=registry)
+        def messages(name: str, what: str) -> Callable[..., Counter]:
+            full = f"bedplate_messages_{name}"
+            return cache(Counter(full, what, ("topic", "kind"), registry=registry).labels)
 
-        def seconds(name: str, what: str, *labels: str) -> Histogram:
-            return Histogram(
-                f"bedplate_{name}_seconds", what, labels, registry=registry, buckets=_BUCKETS
-            )
+        def seconds(name: str, what: str, *labels: str) -> Callable[..., Histogram]:
+            full = f"bedplate_{name}_seconds"
+            found = Histogram(full, what, labels, registry=registry, buckets=_BUCKETS)
+            return cache(found.labels)
 
+        # Looking for the child of a metric by its labels costs more than counting there. There are
+        # as many as there are children, which the library keeps for good anyway.
         self._now = now
         self._sent = messages("sent", "Messages handed to a link.")
         self._received = messages("received", "Messages that arrived.")
@@ -91,7 +95,8 @@ class PrometheusObserver:
         )
         self._wait = seconds("wait", "From a message's arrival to its handler.", "topic", "verb")
         self._handle = seconds("handle", "The handling of messages.", "topic", "verb", "outcome")
-        self._flying = Gauge("bedplate_in_flight", "Work under way.", ("work",), registry=registry)
+        flying = Gauge("bedplate_in_flight", "Work under way.", ("work",), registry=registry)
+        self._flying = cache(flying.labels)
         self._links = Gauge("bedplate_links", "Links that are up.", ("line",), registry=registry)
         self._opened = Counter(
             "bedplate_links_opened", "Links that came up.", ("line",), registry=registry
@@ -101,19 +106,19 @@ class PrometheusObserver:
 
     def sent(self, event: Sent) -> None:
         """Count it."""
-        self._sent.labels(place_of(event.address), kind_of(event)).inc()
+        self._sent(place_of(event.address), kind_of(event)).inc()
 
     def received(self, event: Received) -> None:
         """Count it."""
-        self._received.labels(place_of(event.address), kind_of(event)).inc()
+        self._received(place_of(event.address), kind_of(event)).inc()
         if event.redelivered:
-            self._redelivered.labels(place_of(event.address), kind_of(event)).inc()
+            self._redelivered(place_of(event.address), kind_of(event)).inc()
 
     def given_up(self, event: GivenUp) -> None:
         """Count it."""
         counter = self._given_up.get(event.verdict)
         if counter is not None:
-            counter.labels(place_of(event.address), kind_of(event)).inc()
+            counter(place_of(event.address), kind_of(event)).inc()
 
     def opened(self, event: Opened) -> None:
         """Count a link that came up."""
@@ -130,10 +135,10 @@ class PrometheusObserver:
         """Time it to its end."""
         topic = place_of(work.address)
         if work.handling:
-            self._wait.labels(topic, work.verb).observe(work.waited)
-            flying = self._flying.labels("handle")
+            self._wait(topic, work.verb).observe(work.waited)
+            flying = self._flying("handle")
         else:
-            flying = self._flying.labels("call" if work.verb == "call" else "publish")
+            flying = self._flying("call" if work.verb == "call" else "publish")
         flying.inc()
         began = self._now()
 
@@ -141,11 +146,11 @@ class PrometheusObserver:
             flying.dec()
             seconds = self._now() - began
             if work.handling:
-                self._handle.labels(topic, work.verb, outcome).observe(seconds)
+                self._handle(topic, work.verb, outcome).observe(seconds)
             elif work.verb == "call":
-                self._call.labels(topic, outcome).observe(seconds)
+                self._call(topic, outcome).observe(seconds)
             else:
-                self._publish.labels(topic, work.verb, outcome).observe(seconds)
+                self._publish(topic, work.verb, outcome).observe(seconds)
 
         return _Timed(ended)
 

@@ -1,6 +1,7 @@
 """The OpenTelemetry observer: spans that belong together across transports, and metrics."""
 
 import asyncio
+import gc
 import secrets
 import subprocess
 import sys
@@ -536,3 +537,22 @@ def test_messaging_never_imports_opentelemetry() -> None:
         " for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+async def test_a_handled_call_leaves_nothing_to_the_garbage_collector(broker: str) -> None:
+    """Neither its turn nor its span is part of a cycle: both go when it ends."""
+    side = Side()
+    async with (
+        Transport.connect(broker, observers=[side.observer]) as transport,
+        rpc.serve(transport, Stock(transport), topic="stock"),
+    ):
+        client = rpc.Client(transport, topic="stock")
+        await client.call("note", item="bolt")
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                await client.call("note", item="bolt")
+            assert gc.collect() < 10
+        finally:
+            gc.enable()
