@@ -188,7 +188,7 @@ def _named(
 ) -> tuple[dict[str, Shapes], tuple[Finding, ...], frozenset[str]]:
     """Return the sections that are named, each with the shape of all, and what no name can be.
 
-    Last come the names that something else has.
+    Last come the names that are none, or that something else has.
     """
     named: dict[str, Shapes] = {}
     findings: list[Finding] = []
@@ -208,7 +208,7 @@ def _named(
             if why:
                 message = f"names {quote(name)}, {why}"
                 findings.append(about(owner, known.origin, "error", "section-name", message))
-                wrong.add(name)
+                wrong |= {name} - {DEFAULT}
                 continue
             taken[fold(name)] = name
             named[name] = (base,)

@@ -125,9 +125,9 @@ def settle_late(
     Of a shape, all sections are taken in that are named by the same option.
     """
     resolved = resolve(trees, schema, pins)
-    each = schema.sections[section].each
-    only = {name for name, shapes in resolved.named.items() if each and shapes[0].each == each}
-    only |= set() if each else {section}
+    each, only = schema.sections[section].each, {section}
+    if each:
+        only = {name for name, shapes in resolved.named.items() if shapes[0].each == each}
     converted = convert(resolved.merged, resolved.schema, prefix=rules.prefix, only=only)
     unknown = [found for found in rules.judge(resolved) if found.section in only]
     remarks = (*resolved.remarks, *resolved.findings)

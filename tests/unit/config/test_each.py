@@ -371,6 +371,21 @@ def test_help_shows_the_shape(path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "--backend" not in text
 
 
+def test_a_program_checks_them_before_it_starts(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A driver that may come later is no error there; one that is misspelt is."""
+    with pytest.raises(SystemExit) as ended:
+        load(TEXT, Common, Backend, Lvm, path=path, argv=("--check-config",))
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "warning: [slow] driver must be 'lvm', not 'nfs'. It is right if" in told
+    with pytest.raises(SystemExit) as ended:
+        load(TEXT.replace("= lvm", "= lmv"), path=path, argv=("--check-config",))
+    assert ended.value.code == 1
+    assert "Did you mean 'lvm'?" in capsys.readouterr().out
+
+
 def test_two_drivers_may_have_an_option_of_one_name(path: Path) -> None:
     """Each reads it with its own type, and old names are those of each section."""
 
