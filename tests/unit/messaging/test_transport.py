@@ -25,6 +25,7 @@ from bedplate.messaging import (
     Delivery,
     Entity,
     Message,
+    Outbound,
     RecoveryPolicy,
     Source,
     Support,
@@ -32,9 +33,11 @@ from bedplate.messaging import (
     Transport,
     TransportPolicy,
     TransportUrl,
+    Want,
 )
 from bedplate.messaging.driver import CONTRACT, Link, LinkEvents, Maturity, Status
 from bedplate.messaging.drivers.memory import MemoryDriver, MemoryOptions, broker
+from bedplate.messaging.intake import DEADLINE_HEADER
 from bedplate.messaging.line import Route
 from bedplate.messaging.observe import Closed, GivenUp, Opened, Received, Sent
 from bedplate.messaging.wheel import Wheel
@@ -457,3 +460,28 @@ async def test_where_a_route_leads_shows_no_credentials() -> None:
             wheel=Wheel(loop),
         )
         assert route.where == where
+
+
+async def test_a_private_address_needs_no_deadline_in_headers() -> None:
+    """What is sent there expires in the broker; to all others it says until when it is good."""
+
+    class Hearing:
+        def __init__(self) -> None:
+            self.limits: list[tuple[bool, float | None]] = []
+
+        def sent(self, event: Sent) -> None:
+            self.limits.append((DEADLINE_HEADER in event.headers, event.ttl))
+
+        def received(self, event: Received) -> None: ...
+        def opened(self, event: Opened) -> None: ...
+        def given_up(self, event: GivenUp) -> None: ...
+        def closed(self, event: Closed) -> None: ...
+
+    hearing = Hearing()
+    broker("answers")
+    async with Transport.connect("memory://answers/", observers=[hearing]) as transport:
+        await transport.declare(Topology((Entity(ORDERS),)))
+        for address in (ORDERS, Address.private("nobody")):
+            transport.send(Outbound(address, b"", "1", Want.NOTHING, ttl=5.0))
+        await asyncio.sleep(0)
+    assert hearing.limits == [(True, 5.0), (False, 5.0)]
