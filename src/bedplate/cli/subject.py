@@ -14,7 +14,7 @@ import click
 from bedplate.cli.ending import Misuse
 from bedplate.cli.sections import load_sections
 from bedplate.config import Audit, Schema, audit, read_schema
-from bedplate.errors import NotASchema, SourceFailed
+from bedplate.errors import NotASchema, SchemaError, SourceFailed
 
 __all__ = ["SectionsCommand", "Subject", "about_files", "described", "schema_options"]
 
@@ -61,7 +61,7 @@ class Subject(NamedTuple):
                 environ=dict(os.environ) if self.environment else {},
                 lax=lax,
             )
-        except SourceFailed as failure:
+        except (SchemaError, SourceFailed) as failure:
             raise Misuse(str(failure)) from None
 
 
