@@ -285,8 +285,8 @@ def _ping(
 ) -> int:
     """Find everybody who serves TOPIC.
 
-    Exit status 1 if nobody answers. All servers are asked at once. One whose workers are all busy
-    may answer too late.
+    Exit status 1 if nobody answers. All servers are asked at once, and answer however busy their
+    workers are.
     """
 
     async def work(transport: "Transport", left: Callable[[], float]) -> int:

@@ -37,6 +37,7 @@ from bedplate.messaging.rpc.interface import Interface as Interface
 from bedplate.messaging.rpc.introspect import Found as Found
 from bedplate.messaging.rpc.introspect import Presence as Presence
 from bedplate.messaging.rpc.introspect import describe as describe
+from bedplate.messaging.rpc.introspect import stats as stats
 from bedplate.messaging.rpc.introspect import survey as survey
 from bedplate.messaging.rpc.options import Choices as Choices
 from bedplate.messaging.rpc.options import Options as Options
@@ -79,5 +80,6 @@ __all__ = [
     "expose",
     "json_schema",
     "serve",
+    "stats",
     "survey",
 ]

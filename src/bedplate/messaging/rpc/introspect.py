@@ -5,6 +5,7 @@ who serve a topic, `describe` asks one of them what it serves. Knows no broker.
 """
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -18,6 +19,7 @@ from msgspec import Struct
 from bedplate.clock import Deadline
 from bedplate.errors import MalformedMessage, MessagingError, ReplyPathLost, TransportError
 from bedplate.messaging.delivery import Delivery
+from bedplate.messaging.inbox import Inbox
 from bedplate.messaging.rpc.client import Client
 from bedplate.messaging.rpc.description import Description, described
 from bedplate.messaging.rpc.dispatch import Table
@@ -27,15 +29,19 @@ from bedplate.messaging.types import Address, Bounce, Outbound, Want
 from bedplate.messaging.wire import native
 from bedplate.messaging.wire.values import Fault, Reply, Request
 
-__all__ = ["NAMESPACE", "Found", "Introspection", "Presence", "describe", "survey"]
+__all__ = ["NAMESPACE", "Found", "Introspection", "Presence", "describe", "stats", "survey"]
 
 T = TypeVar("T")
+
+_log = logging.getLogger("bedplate.messaging.rpc")
 
 NAMESPACE = "bedplate"
 """Where servers answer questions about themselves; not for applications."""
 
 _MOST = 10_000
 """Answers that a survey keeps, whoever sends more."""
+_PATIENCE = 0.25
+"""Seconds after which a question to one server of a topic is asked of all."""
 
 
 class Presence(Struct, frozen=True, kw_only=True):
@@ -130,18 +136,28 @@ async def describe(
 ) -> Description:
     """Ask one server of a topic what it serves.
 
-    Raises what `Client.call` raises: `NoSuchMethod` for a server that does not describe itself,
-    `MalformedMessage` for an answer that is no description.
+    Without ``server`` it is whichever answers first; all are asked where the topic's requests wait
+    in line. Raises what `Client.call` raises: `NoSuchMethod` for a server that does not describe
+    itself, `MalformedMessage` for an answer that is no description.
     """
-    client = Client(
-        transport,
-        topic=topic,
-        exchange=exchange,
-        server=server,
-        namespace=NAMESPACE,
-        timeout=timeout,
-    )
-    return _read(await client.call("describe"), Description, "a description")
+    told = await _ask(transport, "describe", topic, server, exchange, timeout)
+    return _read(told, Description, "a description")
+
+
+async def stats(
+    transport: Transport,
+    topic: str,
+    *,
+    server: str | None = None,
+    exchange: str = "default",
+    timeout: float = 60.0,  # noqa: ASYNC109 - one deadline covers all stages of a call
+) -> ServerStatistics:
+    """Ask one server of a topic how it is doing, this question included.
+
+    Chooses a server and raises like `describe`.
+    """
+    told = await _ask(transport, "stats", topic, server, exchange, timeout)
+    return _read(told, ServerStatistics, "statistics")
 
 
 async def survey(
@@ -154,23 +170,118 @@ async def survey(
 ) -> tuple[Found, ...]:
     """Ask everybody who serves a topic, and return the answers of the next ``wait`` seconds.
 
-    In the order of their arrival; empty when nobody answered, which busy servers may not be able
-    to in time. ``timeout`` (seconds) is for opening a private address before. Raises
-    `DeadlineExceeded`, `ReplyPathLost` when the link dies meanwhile, `TransportError`.
+    In the order of their arrival; empty when nobody answered. ``timeout`` (seconds) is for opening
+    a private address before. Raises `DeadlineExceeded`, `ReplyPathLost` when the link dies
+    meanwhile, `TransportError`.
     """
     answers = _Answers(transport, topic)
     inbox = await transport.inbox(answers)
     try:
         await inbox.ready(Deadline(transport.clock.now(), timeout))
-        call = f"{inbox.token}.{secrets.token_hex(4)}"
-        request = Request(call, "ping", reply_to=inbox.address, namespace=NAMESPACE, timeout=wait)
+        answers.ask(inbox, "ping", Address.fanout(topic, exchange=exchange), wait)
+        await answers.during(wait)
+    finally:
+        await inbox.aclose()
+    return tuple(map(_found, answers.heard))
+
+
+async def _ask(
+    transport: Transport,
+    method: str,
+    topic: str,
+    server: str | None,
+    exchange: str,
+    timeout: float,  # noqa: ASYNC109 - one deadline covers all stages of a call
+) -> object:
+    client = Client(
+        transport,
+        topic=topic,
+        exchange=exchange,
+        server=server,
+        namespace=NAMESPACE,
+        timeout=timeout,
+    )
+    try:
+        if server is not None:
+            return await client.call(method)
+        return await _ask_any(transport, client, method, timeout)
+    finally:
+        await client.aclose()
+
+
+async def _ask_any(
+    transport: Transport,
+    client: Client,
+    method: str,
+    timeout: float,  # noqa: ASYNC109 - one deadline covers all stages of a call
+) -> object:
+    # A topic's requests may all be taken, and ours lie in the broker behind many others. What is
+    # for everybody has a line of its own.
+    asking = asyncio.ensure_future(client.call(method))
+    try:
+        await asyncio.wait((asking,), timeout=_PATIENCE)
+        if not asking.done():
+            options = client.options
+            everybody = Address.fanout(options.topic, exchange=options.exchange)
+            reply = await _ask_all(transport, method, everybody, timeout, asking)
+            if reply is not None:
+                return native.loads(reply.result, _ANY, "an answer to everybody's question")
+        return await asking
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+
+async def _ask_all(
+    transport: Transport,
+    method: str,
+    everybody: Address,
+    timeout: float,  # noqa: ASYNC109 - one deadline covers all stages of a call
+    asking: "asyncio.Future[object]",
+) -> Reply | None:
+    """Ask all servers and return the first reply, or None once ``asking`` is done by itself."""
+    answers = _Answers(transport, everybody.name)
+    inbox = await transport.inbox(answers)
+    try:
+        await inbox.ready(Deadline(transport.clock.now(), timeout))
+        answers.ask(inbox, method, everybody, timeout)
+        either: set[asyncio.Future[object]] = {asking, answers.replied}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    except TransportError as error:
+        _log.debug("%s could not be asked of all: %s", method, error)  # the one call still counts
+    finally:
+        await inbox.aclose()
+    return next((each for _, each in answers.heard if type(each) is Reply), None)
+
+
+class _Answers:
+    """What came to the inbox of one question to everybody, and when, in seconds after it.
+
+    What cannot be read is None: whoever sent it is there, and speaks differently.
+    """
+
+    def __init__(self, transport: Transport, topic: str) -> None:
+        self._now = transport.clock.now
+        self._topic = topic
+        self._call = ""
+        self._since = 0.0
+        loop = asyncio.get_running_loop()
+        self._broken: asyncio.Future[None] = loop.create_future()
+        self.replied: asyncio.Future[object] = loop.create_future()
+        self.heard: list[tuple[float, Reply | Fault | None]] = []
+
+    def ask(self, inbox: Inbox, method: str, everybody: Address, wait: float) -> None:
+        """Send the question. Raises `LinkLost` where there is no link just now."""
+        self._call, self._since = f"{inbox.token}.{secrets.token_hex(4)}", self._now()
+        request = Request(
+            self._call, method, reply_to=inbox.address, namespace=NAMESPACE, timeout=wait
+        )
         message = native.encode(request)
-        answers.begin(call)
         inbox.send(
             Outbound(
-                Address.fanout(topic, exchange=exchange),
+                everybody,
                 message.body,
-                call,
+                self._call,
                 Want.NOTHING,
                 message.headers,
                 message.content_type,
@@ -181,25 +292,6 @@ async def survey(
                 persistent=False,
             )
         )
-        await answers.during(wait)
-    finally:
-        await inbox.aclose()
-    return tuple(answers.found)
-
-
-class _Answers:
-    """What came to the inbox of one survey."""
-
-    def __init__(self, transport: Transport, topic: str) -> None:
-        self._now = transport.clock.now
-        self._topic = topic
-        self._call = ""
-        self._since = 0.0
-        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.found: list[Found] = []
-
-    def begin(self, call: str) -> None:
-        self._call, self._since = call, self._now()
 
     async def during(self, seconds: float) -> None:
         try:
@@ -211,23 +303,17 @@ class _Answers:
     def arrived(self, deliveries: list[Delivery]) -> None:
         took = self._now() - self._since
         for delivery in deliveries:
-            if delivery.correlation_id != self._call or len(self.found) >= _MOST:
+            if delivery.correlation_id != self._call or len(self.heard) >= _MOST:
                 continue
             try:
-                self._take(delivery, took)
-            except MessagingError:
-                # Whoever sent it is there, and speaks differently.
-                self.found.append(Found(seconds=took, fault=MalformedMessage.code))
-
-    def _take(self, delivery: Delivery, took: float) -> None:
-        value = native.decode(delivery)
-        if type(value) is Reply:
-            where = "an answer to a survey"
-            said = native.loads(value.result, _ANY, where)
-            presence = _read(said, Presence, where)
-            self.found.append(Found(seconds=took, presence=presence))
-        elif type(value) is Fault:
-            self.found.append(Found(seconds=took, fault=value.code))
+                value = native.decode(delivery)
+            except MalformedMessage:
+                self.heard.append((took, None))
+                continue
+            if type(value) is Reply or type(value) is Fault:
+                self.heard.append((took, value))
+            if type(value) is Reply and not self.replied.done():
+                self.replied.set_result(None)
 
     def bounced(self, message_id: str, why: Bounce) -> None:
         """Nobody there is an answer too: none."""
@@ -237,6 +323,20 @@ class _Answers:
             error = ReplyPathLost(target=f"everybody on {self._topic}")
             error.__cause__ = why
             self._broken.set_exception(error)
+
+
+def _found(heard: tuple[float, Reply | Fault | None]) -> Found:
+    took, value = heard
+    if isinstance(value, Fault):
+        return Found(seconds=took, fault=value.code)
+    try:
+        if value is not None:
+            where = "an answer to a survey"
+            told = native.loads(value.result, _ANY, where)
+            return Found(seconds=took, presence=_read(told, Presence, where))
+    except MessagingError as error:
+        _log.debug("somebody answered a survey in another way: %s", error)
+    return Found(seconds=took, fault=MalformedMessage.code)
 
 
 _ANY: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)

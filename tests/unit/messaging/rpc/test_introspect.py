@@ -10,6 +10,7 @@ import pytest
 
 from bedplate.errors import (
     BadArguments,
+    DeadlineExceeded,
     MalformedMessage,
     NoSuchMethod,
     NoSuchTarget,
@@ -298,14 +299,16 @@ async def test_asyncapi_says_how_a_request_is_marked(here: Transport, there: Tra
     assert lead(document, "#/channels/requests/address") == "stock"
 
 
+class Busy:
+    """Keeps its workers at work."""
+
+    async def work(self) -> str:
+        await asyncio.sleep(60)
+        return "done"
+
+
 async def test_a_busy_server_tells_of_itself_at_once(here: Transport, there: Transport) -> None:
     """Questions about the server wait for no worker, and none is taken from its work."""
-
-    class Busy:
-        async def work(self) -> str:
-            await asyncio.sleep(60)
-            return "done"
-
     async with rpc.serve(there, Busy(), topic="busy", workers=1, accept=20) as server:
         working = [
             asyncio.ensure_future(rpc.Client(here, topic="busy", timeout=600).call("work"))
@@ -314,13 +317,48 @@ async def test_a_busy_server_tells_of_itself_at_once(here: Transport, there: Tra
         await asyncio.sleep(1)
         start = here.clock.now()
         assert [method.name for method in (await rpc.describe(here, "busy")).interfaces[0].methods]
+        stats = await rpc.stats(here, "busy")
+        assert (stats.running, stats.waiting, stats.received) == (1, 2, 5)
         about = rpc.Client(here, topic="busy", namespace="bedplate", heartbeat=1)
-        stats = await about.call("stats")
-        assert isinstance(stats, dict)
-        assert (stats["running"], stats["waiting"], stats["received"]) == (1, 2, 5)
         with pytest.raises(BadArguments, match="no argument `loud`"):
             await about.call("ping", loud=True)
         assert here.clock.now() - start < 0.1
         assert server.statistics().refused == 1
         assert (await rpc.survey(here, "busy", wait=0.5))[0].seconds < 0.1
         assert await asyncio.gather(*working) == ["done"] * 3
+
+
+async def test_a_server_that_takes_no_more_tells_of_itself_soon(
+    here: Transport, there: Transport
+) -> None:
+    """Where requests lie in the broker, questions to any server go past them; work is not lost."""
+    async with rpc.serve(there, Busy(), topic="busy", server="one", workers=1, accept=0) as server:
+        client = rpc.Client(here, topic="busy", timeout=600)
+        working = [asyncio.ensure_future(client.call("work")) for _ in range(3)]
+        await asyncio.sleep(1)
+        start = here.clock.now()
+        assert (await rpc.describe(here, "busy")).server == "one"
+        for _ in range(3):
+            assert (await rpc.stats(here, "busy")).running == 1
+        assert (await rpc.stats(here, "busy", server="one")).running == 1
+        assert here.clock.now() - start < 1.2
+        assert await asyncio.gather(*working) == ["done"] * 3
+        await asyncio.sleep(100)
+        assert server.statistics().results == 3 + 5
+        assert here.statistics().inboxes == 1
+
+
+async def test_questions_that_nobody_answers_end_as_calls_do(
+    here: Transport, there: Transport
+) -> None:
+    """Without a server at once, and with one that does not tell at its fault or at the deadline."""
+    with pytest.raises(NoSuchTarget):
+        await rpc.stats(here, "nobody")
+    async with rpc.serve(there, Busy(), topic="busy", workers=1, accept=0, introspect=False):
+        with pytest.raises(NoSuchMethod):
+            await rpc.stats(here, "busy")
+        working = asyncio.ensure_future(rpc.Client(here, topic="busy").call("work"))
+        await asyncio.sleep(1)
+        with pytest.raises(DeadlineExceeded):
+            await rpc.describe(here, "busy", timeout=2)
+        working.cancel()
