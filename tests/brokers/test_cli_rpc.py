@@ -130,6 +130,19 @@ def test_a_frozen_broker_does_not_hold_a_command(
     assert "did not end within 1 s (connecting)" in told
 
 
+def test_an_alarm_of_the_broker_is_told(private_rabbit: RabbitNode, url: str, topic: str) -> None:
+    """What ran out of time because the broker takes nothing says so, be it a call or a search."""
+    with running("rpc", "echo", url, topic, ready_on="stdout"), private_rabbit.alarmed():
+        for command in (
+            ("rpc", "call", url, topic, "echo", "--timeout", "0.5"),
+            ("rpc", "ping", url, topic, "--wait", "0.3"),
+            ("publish", url, topic, "x", "--timeout", "0.5"),
+        ):
+            status, said, told = ran(*command)
+            assert (status, said) == (1, "")
+            assert told.endswith(" The broker takes no messages now (low on memory).\n")
+
+
 def test_bytes_are_published_and_printed(url: str, topic: str) -> None:
     """What is published arrives byte for byte; what nobody keeps is a failure."""
     assert ran("publish", url, topic, "x")[0] == 1

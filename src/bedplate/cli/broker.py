@@ -113,10 +113,25 @@ def converse(
 async def _talk(transport: "Transport", work: "Work", timeout: float) -> int:  # noqa: ASYNC109 - one deadline covers all stages
     import asyncio
 
+    from bedplate.errors import DeadlineExceeded
+
     now = asyncio.get_running_loop().time
     until = now() + timeout
     async with transport:
-        return await work(transport, lambda: max(until - now(), _LEAST))
+        try:
+            return await work(transport, lambda: max(until - now(), _LEAST))
+        except DeadlineExceeded as error:
+            for why in transport.statistics().flow:
+                error.add_note(_closed(why))
+            raise
+        except Failed as error:
+            closed = map(_closed, transport.statistics().flow)
+            raise Failed(" ".join((error.message, *closed))) from error
+
+
+def _closed(why: str) -> str:
+    """Say what the sentence about a deadline cannot know: why nothing was to be heard."""
+    return f"The broker takes no messages now ({why})."
 
 
 async def _until_signalled(talk: Coroutine[Any, Any, int]) -> int:
@@ -231,6 +246,8 @@ def _overall(error: "MessagingError", timeout: float) -> "MessagingError":
         operation=error.operation, target=error.target, timeout=timeout, stage=error.stage
     )
     whole.__cause__ = error.__cause__
+    for note in getattr(error, "__notes__", ()):
+        whole.add_note(note)
     return whole
 
 
@@ -241,8 +258,9 @@ def _told(error: "MessagingError") -> str:
         lines = [f"{error.peer or 'The server'} answered with {error}"]
         lines += [f"  caused by {kind}: {text}" for kind, text in error.causes]
         return "\n".join(lines)
-    if isinstance(error, DeadlineExceeded) and error.__cause__ is not None:
-        return f"{error} {error.__cause__}"
+    if isinstance(error, DeadlineExceeded):
+        cause = () if error.__cause__ is None else (error.__cause__,)
+        return " ".join(map(str, (error, *cause, *getattr(error, "__notes__", ()))))
     return str(error)
 
 
