@@ -20,6 +20,7 @@
     │   │   ├── Unsupported       the driver cannot do this, and says so
     │   │   ├── ConnectFailed     nobody listens, or nobody answers
     │   │   ├── AccessRefused     the broker refused the credentials or the operation
+    │   │   ├── NotTrusted        the broker did not prove who it is
     │   │   ├── LinkLost          a connection that was up is gone
     │   │   ├── ProtocolError     AMQP was spoken wrongly, by us or by the peer
     │   │   ├── TransportClosed   used after it was closed, or before it was opened
@@ -90,6 +91,7 @@ __all__ = [
     "NoSuchTarget",
     "NotASchema",
     "NotParked",
+    "NotTrusted",
     "PluginNotFound",
     "PortalStalled",
     "ProbeFailed",
@@ -354,6 +356,16 @@ class AccessRefused(TransportError):
     def __init__(self, *, where: str, why: str) -> None:
         self.where, self.why = where, why
         super().__init__(f"{where} refused access: {why}")
+
+
+class NotTrusted(TransportError):
+    """The broker did not prove who it is: its certificate was not accepted."""
+
+    code = "not-trusted"
+
+    def __init__(self, *, where: str, why: str) -> None:
+        self.where, self.why = where, why
+        super().__init__(f"The certificate of {where} is not accepted: {why}")
 
 
 class LinkLost(TransportError):

@@ -258,5 +258,5 @@ class Driver(Protocol):
     dialects: ClassVar[Mapping[str, Naming]]
 
     async def connect(self, url: TransportUrl, options: Section, hear: LinkEvents) -> Link:
-        """Open one link. Raises `ConnectFailed`, `AccessRefused`, `InvalidUrl`."""
+        """Open one link. Raises `ConnectFailed`, `AccessRefused`, `NotTrusted`, `InvalidUrl`."""
         ...

@@ -126,6 +126,11 @@ class PrivateDesk:
             self._sink.deaf = why
             self._sink.ended(InletLost.CANCELLED)
 
+    @property
+    def trouble(self) -> TransportError | None:
+        """Why there is no link just now."""
+        return self._line.trouble
+
     async def wait(self, deadline: Deadline) -> None:
         """Wait for an address. Raises `DeadlineExceeded`, or what made it impossible."""
         route = self._line.route
@@ -334,6 +339,11 @@ class Inbox:
         if address is None:
             raise LinkLost(where=self._desk.where, why="there is no link just now")
         return address
+
+    @property
+    def trouble(self) -> TransportError | None:
+        """Why there is no link just now; None while there is one."""
+        return self._desk.trouble
 
     async def ready(self, deadline: Deadline) -> None:
         """Wait until there is an address.

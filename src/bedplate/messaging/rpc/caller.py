@@ -281,9 +281,14 @@ class Caller:
                 self._inbox = await asyncio.shield(opening)
                 await self._inbox.ready(deadline)
         except TimeoutError:
-            raise deadline_error(method, address, deadline.timeout, "connecting") from None
+            error = deadline_error(method, address, deadline.timeout, "connecting")
+            raise error from self._trouble
         self._looks_offered = self.transport.capabilities.look is not Support.NO
         return self._inbox
+
+    @property
+    def _trouble(self) -> TransportError | None:
+        return None if self._inbox is None else self._inbox.trouble
 
     async def _send(self, inbox: Inbox, call: Call[Asked], args: bytes, deadline: Deadline) -> None:
         token = call.token
@@ -445,7 +450,10 @@ class Caller:
     def _act(self, actions: "list[Action[Asked]] | list[Ended[Asked]]") -> None:
         for action in actions:
             if isinstance(action, Ended):
-                action.call.token.fail(end_error(action))
+                error = end_error(action)
+                if isinstance(error, DeadlineExceeded) and error.stage == "connecting":
+                    error.__cause__ = self._trouble
+                action.call.token.fail(error)
             elif isinstance(action, Resend):
                 outcome = action.call.token.outcome
                 if not outcome.done():

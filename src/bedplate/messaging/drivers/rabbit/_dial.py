@@ -22,8 +22,9 @@ from bedplate.amqp091 import (
     ReplyCode,
 )
 from bedplate.config import Host
-from bedplate.errors import AccessRefused, ConnectFailed, InvalidUrl, TransportError
+from bedplate.errors import AccessRefused, ConnectFailed, NotTrusted, TransportError
 from bedplate.messaging.drivers.rabbit._options import RabbitOptions
+from bedplate.messaging.drivers.rabbit._tls import tls_context, tls_failure
 from bedplate.messaging.drivers.rabbit._wire import Wire
 from bedplate.messaging.url import TransportUrl
 
@@ -35,6 +36,11 @@ _PORT, _TLS_PORT = 5672, 5671
 _SHUTDOWN = 2.0
 """Seconds the broker has to say goodbye over TLS."""
 _DEFAULT_HOST = Host("localhost", None, None, None)
+_SILENCE = (
+    "Is it a port for TLS? Then connect by rabbits://.",
+    "Does it want a certificate of ours? Then name one in ssl_cert_file.",
+)
+"""What to make of a broker that hangs up without a word, over plain TCP and over TLS."""
 _FORBIDDEN = frozenset({ReplyCode.ACCESS_REFUSED, ReplyCode.NOT_ALLOWED})
 
 
@@ -43,10 +49,10 @@ async def dial(
 ) -> tuple[Wire, str]:
     """Connect to the first host that lets us in; return the wire and where it leads.
 
-    Raises `ConnectFailed`, `AccessRefused`, `InvalidUrl`.
+    Raises `ConnectFailed`, `AccessRefused`, `NotTrusted`, `InvalidUrl`.
     """
     secure = options.ssl or url.driver == "rabbits"
-    context = _context(url, options) if secure else None
+    context = tls_context(url, options) if secure else None
     hosts = list(url.hosts or (_DEFAULT_HOST,))
     if options.host_order == "shuffle":
         shuffle(hosts)
@@ -56,14 +62,14 @@ async def dial(
         where = host._replace(name=host.name or "localhost", port=port).where
         try:
             return await _one(host, port, where, url.vhost or "/", options, context), where
-        except (ConnectFailed, AccessRefused) as error:
+        except (ConnectFailed, AccessRefused, NotTrusted) as error:
             errors.append(error)
     raise _worst(errors)
 
 
 def _worst(errors: list[TransportError]) -> TransportError:
     """Choose what to tell: a refusal will not mend by itself, so it goes first."""
-    refused = next((each for each in errors if isinstance(each, AccessRefused)), None)
+    refused = next((each for each in errors if not isinstance(each, ConnectFailed)), None)
     if refused is not None or len(errors) == 1:
         return refused or errors[0]
     failed = [each for each in errors if isinstance(each, ConnectFailed)]
@@ -109,12 +115,8 @@ async def _one(
         wire.abort()
         why = f"no answer within {options.connect_timeout:g} s."
         raise ConnectFailed(where=where, why=why) from None
-    except ssl.SSLCertVerificationError as error:
-        why = f"its certificate is not accepted: {error.verify_message}"
-        raise ConnectFailed(where=where, why=why) from error
     except ssl.SSLError as error:
-        why = f"no TLS could be agreed ({error.reason or error}); does it speak TLS there?"
-        raise ConnectFailed(where=where, why=why) from error
+        raise tls_failure(error, where, name) from error
     except OSError as error:
         number = error.errno or 0
         why = os.strerror(number) if number > 0 else str(error)
@@ -125,16 +127,20 @@ async def _one(
     if isinstance(answer, Closed):
         wire.abort()
         await wire.released.wait()
-        raise _refusal(answer, wire, where, user, vhost)
+        if isinstance(wire.failure, ssl.SSLError):  # with TLS 1.3 the broker objects afterwards
+            raise tls_failure(wire.failure, where, name) from wire.failure
+        raise _refusal(answer, wire, where, user, vhost, _SILENCE[context is not None])
     wire.tune(answer.heartbeat or options.link_heartbeat)
     return wire
 
 
 def _refusal(
-    closed: Closed, wire: Wire, where: str, user: str, vhost: str
+    closed: Closed, wire: Wire, where: str, user: str, vhost: str, silence: str
 ) -> AccessRefused | ConnectFailed:
-    """Say why a broker that answered did not let us in."""
-    text = closed.text or wire.error or "it hung up."
+    """Say why a broker did not let us in; ``silence``: what to make of one that said nothing."""
+    text = closed.text or str(wire.failure or "it hung up.")
+    if not wire.heard:
+        return ConnectFailed(where=where, why=f"{text} {silence}")
     if closed.code == ReplyCode.ACCESS_REFUSED and closed.cause is Cause.PEER:
         return AccessRefused(where=where, why=f"the login of user {user!r} failed.")
     if closed.code in _FORBIDDEN and "limit" not in text:
@@ -155,25 +161,3 @@ def _who(options: RabbitOptions) -> dict[str, str]:
     program = Path(sys.argv[0] or "python").name
     name = options.connection_name or f"{program}:{os.getpid()}"
     return {"product": "bedplate", "platform": "Python", "connection_name": name}
-
-
-def _context(url: TransportUrl, options: RabbitOptions) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=options.ssl_ca_file or None)
-    except OSError as error:
-        raise _bad_file(url, "ssl_ca_file", options.ssl_ca_file, error) from error
-    context.check_hostname = options.ssl_verify_hostname
-    if options.ssl_cert_file:
-        password = options.ssl_key_password.reveal()
-        try:
-            context.load_cert_chain(
-                options.ssl_cert_file, options.ssl_key_file or None, lambda: password
-            )
-        except OSError as error:
-            raise _bad_file(url, "ssl_cert_file", options.ssl_cert_file, error) from error
-    return context
-
-
-def _bad_file(url: TransportUrl, name: str, path: str, error: OSError) -> InvalidUrl:
-    why = f"{name} {path} cannot be used ({error.strerror or error})."
-    return InvalidUrl(url=str(url), why=why)

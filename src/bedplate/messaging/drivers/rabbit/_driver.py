@@ -34,8 +34,8 @@ class RabbitDriver:
     async def connect(self, url: TransportUrl, options: Section, hear: LinkEvents) -> Link:
         """Open one link to the first host that answers and lets us in.
 
-        Raises `ConnectFailed`, `AccessRefused` (which goes before the failures of other hosts),
-        `InvalidUrl`.
+        Raises `ConnectFailed`, `AccessRefused`, `NotTrusted` (these two go before the failures of
+        other hosts), `InvalidUrl`.
         """
         if not isinstance(options, RabbitOptions):
             raise TypeError(f"the rabbit driver takes RabbitOptions, not {type(options).__name__}")

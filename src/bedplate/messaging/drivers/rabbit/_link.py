@@ -349,7 +349,7 @@ class RabbitLink:
             elif type(event) is Returned:
                 self._publishing.came_back(event)
             elif type(event) is Closed:
-                why = _end_of(event, self.wire.error)
+                why = _end_of(event, self.wire.failure)
                 self._over = LinkLost(where=self._where, why=why)
             else:
                 self._other(event)
@@ -458,10 +458,10 @@ def _standing(event: Event) -> Standing:
     return Standing(exists=True, messages=event.messages, consumers=event.consumers)
 
 
-def _end_of(closed: Closed, error: str) -> str:
+def _end_of(closed: Closed, error: Exception | None) -> str:
     """Say in a sentence why a connection is over."""
     if closed.cause is Cause.US:
         return "this side closed it."
     if closed.cause is Cause.PEER:
         return f"the broker closed it: {closed.text}"
-    return f"{closed.text} {error}".strip()
+    return closed.text if error is None else f"{closed.text} {error}"

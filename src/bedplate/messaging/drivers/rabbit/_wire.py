@@ -23,7 +23,8 @@ class Wire(asyncio.Protocol):
     """Joins a transport of the loop to an engine.
 
     ``opened`` is answered when the handshake is over, one way or the other. After that an owner
-    attaches. ``released`` is set when the socket is closed, over TLS a while after the end.
+    attaches. ``released`` is set when the socket is closed, over TLS a while after the end;
+    ``failure`` says of what the socket died, ``heard`` whether it ever brought anything.
     """
 
     def __init__(self, engine: Connection) -> None:
@@ -35,7 +36,8 @@ class Wire(asyncio.Protocol):
         self._prepare: Callable[[], None] = _nothing
         self._early: list[Event] = []
         self.released = asyncio.Event()
-        self.error = ""
+        self.heard = False
+        self.failure: Exception | None = None
         self._socket: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
@@ -105,12 +107,12 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand it to the engine and tell what it means."""
+        self.heard = True
         self._hear(self.engine.receive(data, self.loop.time()))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the end, if the engine does not know it yet."""
-        if exc is not None:
-            self.error = str(exc)
+        self.failure = exc
         self._socket = None
         self.released.set()
         self._hear(self.engine.receive_eof())
