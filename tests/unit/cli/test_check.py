@@ -299,13 +299,6 @@ def test_a_schema_that_is_none_is_wrong_use(
         ("huge", "larger than 16 MiB"),
     ],
 )
-def test_sections_that_make_no_sense_are_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
-    """The options of a section stand in another one, which was not named as well."""
-    Path("inventory.conf").touch()
-    assert main(["config", "check", "inventory.conf", "--sections", "declared:Backend"]) == 2
-    assert "load its section as well" in capsys.readouterr().err
-
-
 def test_a_file_that_cannot_be_read_is_wrong_use(
     command: str, name: str, why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -318,6 +311,13 @@ def test_a_file_that_cannot_be_read_is_wrong_use(
     err = capsys.readouterr().err
     assert why in err
     assert len(err.splitlines()) == 1
+
+
+def test_sections_that_make_no_sense_are_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """The options of a section stand in another one, which was not named as well."""
+    Path("inventory.conf").touch()
+    assert main(["config", "check", "inventory.conf", "--sections", "declared:Backend"]) == 2
+    assert "load its section as well" in capsys.readouterr().err
 
 
 def test_a_binary_file_is_told_in_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
