@@ -224,6 +224,7 @@ class Server:
         # Sent again over a new link: the answer goes the new way, the work is done once.
         self._counts["repeated"] += 1
         asked = turn.work
+        request = replace(request, context=asked.request.context)  # which is loaded
         asked.request = request
         if asked.heart is not None:
             asked.heart.request = request

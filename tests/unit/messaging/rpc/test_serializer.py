@@ -9,6 +9,7 @@ import pytest
 
 from bedplate.errors import BadArguments, MalformedMessage, RemoteError, Unencodable
 from bedplate.messaging import Transport, rpc
+from bedplate.testing.faulty import Faults
 
 
 class Vector:
@@ -229,6 +230,31 @@ async def test_context_goes_out_and_comes_in_by_the_serializer(
         with pytest.raises(BadArguments, match="cannot load the context: KeyError: 'user'"):
             await rpc.Client(here, topic="who", context={"u": 1}).call("who")
         await rpc.Client(here, topic="who").cast("who")
+
+
+async def test_a_repeat_of_a_waiting_request_keeps_its_loaded_context(
+    here: Transport, there: Transport, faults: Faults
+) -> None:
+    """Sent again over a new link, it runs once, with the context as it was loaded."""
+    seen: list[object] = []
+
+    class Slow:
+        async def work(self) -> None:
+            seen.append(rpc.context().values)
+            await asyncio.sleep(5)
+
+    def enter(context: Mapping[str, object]) -> Mapping[str, object]:
+        return {"loaded": context["user"]}
+
+    serializer = rpc.Serializer(load_context=enter)
+    async with rpc.serve(there, Slow(), topic="slow", workers=1, serializer=serializer) as server:
+        client = rpc.Client(here, topic="slow", repeats=True, context={"user": "ann"})
+        both = asyncio.gather(client.call("work"), client.call("work"))
+        await asyncio.sleep(1)
+        faults.cut()
+        await both
+        assert seen == [{"loaded": "ann"}] * 2
+        assert server.statistics().repeated == 2
 
 
 async def test_a_context_that_cannot_be_dumped_is_not_sent(here: Transport) -> None:
