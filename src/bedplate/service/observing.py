@@ -20,11 +20,11 @@ _GROUP = "bedplate.observers"
 _OPTION = "observers"
 _SECTION = ServiceOptions.section_name
 
-Make = Callable[[], Observer]
+_Make = Callable[[], Observer]
 
 
 def observers(config: Config) -> tuple[Observer, ...]:
-    """Make the observers that a configuration names, each once. Raises `InvalidConfig`."""
+    """_Make the observers that a configuration names, each once. Raises `InvalidConfig`."""
     names = config[ServiceOptions].observers
     if not names:
         return ()
@@ -43,13 +43,13 @@ def observers(config: Config) -> tuple[Observer, ...]:
 
 def found(
     names: Sequence[str], origin: Origin | None
-) -> tuple[list[tuple[str, Make]], list[Finding]]:
+) -> tuple[list[tuple[str, _Make]], list[Finding]]:
     """Return what makes the observers of these names, and what is wrong with the other names."""
-    makes: list[tuple[str, Make]] = []
+    makes: list[tuple[str, _Make]] = []
     findings: list[Finding] = []
     for name in dict.fromkeys(names):
         try:
-            makes.append((name, cast("Make", plugins.load(_GROUP, name))))
+            makes.append((name, cast("_Make", plugins.load(_GROUP, name))))
         except PluginNotFound as error:
             near = difflib.get_close_matches(name, error.known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
