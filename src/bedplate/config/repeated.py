@@ -203,11 +203,13 @@ def _named(
             message = "has a secret put into it, and the name of a section can be none."
             findings.append(about(owner, known.origin, "error", "section-name", message))
             continue
-        for name in dict.fromkeys(_texts(owner, known.value)):
-            why = _wrong(name, taken)
-            if why:
-                message = f"names {quote(name)}, {why}"
-                findings.append(about(owner, known.origin, "error", "section-name", message))
+        for item, name in enumerate(_texts(owner, known.value), 1):
+            if name in named and named[name][0] is base:
+                continue  # a name may be said twice
+            needed, got = _wrong(name, taken)
+            if needed:
+                refused = Refused("section-name", needed, got, item=item)
+                findings.append(refusal(owner, Raw(name, known.origin or _DECLARED), refused))
                 wrong |= {name} - {DEFAULT}
                 continue
             taken[fold(name)] = name
@@ -221,16 +223,16 @@ def _texts(owner: OptionSpec, value: object) -> Iterator[str]:
         yield from map(type_.item.show, value)
 
 
-def _wrong(name: str, taken: Mapping[str, str]) -> str:
-    """Say why a section cannot be called so; empty if it can."""
+def _wrong(name: str, taken: Mapping[str, str]) -> tuple[str, str]:
+    """Say what a section must be called that cannot be called so, and what it is; else nothing."""
     if not is_section_name(name):
-        return "which is no name for a section: letters, digits and single signs of '_.-'."
+        return "a name for a section (letters, digits and single signs of '_.-')", quote(name)
     other = DEFAULT if name.upper() == DEFAULT else taken.get(fold(name))
     if other is None:
-        return ""
+        return "", ""
     if other == name:
-        return f"but there is a section [{name}] of another kind; choose another name."
-    return f"which would share its environment variables with [{other}]; choose another name."
+        return f"another name, for [{name}] is something else", ""
+    return f"another name, for the variables of [{name}] would be those of [{other}]", ""
 
 
 def _driven(

@@ -162,6 +162,12 @@ def test_names_that_cannot_be_are_errors_where_they_stand(name: str, path: Path)
     assert [each.code for each in check([path], sections=[Api, *ALL])] == ["section-name"]
 
 
+def test_what_is_no_name_is_told_without_its_password(path: Path) -> None:
+    """A URL in the wrong option is shown as it is everywhere."""
+    with pytest.raises(InvalidConfig, match=r"wrong in item 2, .* not 'pg://me:\*\*\*\*@db'"):
+        load("[DEFAULT]\nenabled_backends = a, pg://me:hunter2@db\n[a]\ndriver = lvm", path=path)
+
+
 def test_two_owners_cannot_name_one_section(path: Path) -> None:
     """It would have two shapes; one owner may say a name twice."""
     text = "[DEFAULT]\nenabled_backends = a, a\nfixed_backends = a\n[a]\ndriver = lvm\ngroup = g\n"
@@ -509,6 +515,29 @@ def test_a_driver_may_come_late(path: Path) -> None:
     late.seal()
     assert late.reload().generation == 2
     assert late.each(Nfs)["slow"].share == "a:/b"
+
+
+def test_threads_that_bring_one_class_get_one_answer(path: Path) -> None:
+    """It is taken in once, whoever asks first."""
+    path.write_text(TEXT)
+    late = Config.load(
+        [Common, Backend], program="stock", argv=(), environ={}, files=[path], unknown="defer"
+    )
+    ready, found = threading.Barrier(8), list[Mapping[str, Backend]]()
+
+    def ask(cls: type[Backend]) -> None:
+        ready.wait()
+        found.append(late.each(cls))
+
+    threads = [threading.Thread(target=ask, args=(each,)) for each in (Lvm, Nfs) * 4]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(found) == 8
+    assert {tuple(each) for each in found} == {("fast",), ("slow",)}
+    assert {type(made) for each in found for made in each.values()} == {Lvm, Nfs}
+    late.seal()
 
 
 def test_a_late_driver_is_checked_when_it_comes(path: Path) -> None:
