@@ -17,7 +17,7 @@ from bedplate.errors import Unsupported
 from bedplate.messaging.delivery import Delivery, Dropped, Receive
 from bedplate.messaging.driver import Inlet
 from bedplate.messaging.intake import Intake, IntakePolicy, ParkedFor, Settling, Verdict
-from bedplate.messaging.observe import GivenUp, Observers, Received, Span, Work, WorkObservers
+from bedplate.messaging.observe import GivenUp, Observers, Received, Span, Work
 from bedplate.messaging.parker import Parkings, SetAside
 from bedplate.messaging.parking import can_park, said
 from bedplate.messaging.types import (
@@ -40,7 +40,7 @@ class Stage(Protocol):
     """What receiving needs of its transport."""
 
     observers: Observers
-    followers: WorkObservers | None
+    followers: Observers | None
     scheme: str
 
     def now(self) -> float:
@@ -187,13 +187,13 @@ class Inflow:
         if self._live:
             chance = random.random() if backoff else 1.0  # noqa: S311 - jitter
             told = self._intake.settle(tag, how, now, chance=chance, delay=backoff)
-            if isinstance(told, ParkedFor):
+            if isinstance(told, tuple):
+                self._tell(told)
+                if told and told[0].how is not how and told[0].how.how is Settlement.REJECT:
+                    self._given_up(delivery, Verdict.PARK)  # the last attempt, without parking
+            else:
                 self._given_up(delivery, Verdict.PARK)
                 self._park(delivery, tag, told, said(error))
-            else:
-                self._tell(told)
-                if how.how is Settlement.RETRY and told and told[0].how.how is Settlement.REJECT:
-                    self._given_up(delivery, Verdict.PARK)
         elif how.how is Settlement.ACK:
             self._intake.done(delivery.id, now)
         if self._demand.self_granting and not extending:

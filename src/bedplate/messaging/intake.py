@@ -275,19 +275,20 @@ class Intake:
             self._lane_arrived(arrival)
         attempts = self._attempts(arrival)
         policy = self.policy
-        verdict, how, park = Verdict.RUN, _ACK, None
+        verdict = Verdict.RUN
+        how = park = None
         if deadline is not None and deadline <= now:
             tally.expired += 1
-            verdict = Verdict.EXPIRED
+            verdict, how = Verdict.EXPIRED, _ACK
             park = ParkedFor.EXPIRED if policy.park_expired else None
         elif self._repeated(arrival.id, now):
             tally.duplicates += 1
-            verdict = Verdict.DUPLICATE
+            verdict, how = Verdict.DUPLICATE, _ACK
         elif policy.attempts is not None and attempts > policy.attempts:
             verdict, how = Verdict.PARK, _REJECT
             park = ParkedFor.ATTEMPTS if policy.park else None
             tally.rejected += park is None
-        if verdict is Verdict.RUN or (park is not None and self._acks):
+        if how is None or (park is not None and self._acks):
             self._in_use += 1
             if self._acks:
                 position = arrival.position if ordered else None

@@ -478,8 +478,11 @@ async def test_observers_hear_what_is_given_up_and_where_it_goes() -> None:
         await s.publish("1")
         async with s.subscribe(attempts=1) as deliveries:
             await (await anext(deliveries)).retry()
-    assert ear.given == [("warm", "park"), ("1", "park")]
-    assert ear.places[-1] == "parked:orders"
+        assert ear.places[-1] == "parked:orders"
+        await s.publish("2")
+        async with s.subscribe(attempts=1, park=False) as deliveries:
+            await (await anext(deliveries)).retry()
+    assert ear.given == [("warm", "park"), ("1", "park"), ("2", "park")]
 
 
 async def test_parking_is_the_transports_own() -> None:
