@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -19,10 +21,15 @@ from bedplate.errors import (
     TopologyMismatch,
 )
 from bedplate.messaging import Address, Message, Transport, notify, rpc
+from bedplate.messaging.driver import LinkEvents
+from bedplate.messaging.drivers.rabbit import RabbitDriver, RabbitOptions
+from bedplate.messaging.drivers.rabbit._link import RabbitLink
 from bedplate.messaging.recovery import RecoveryPolicy
 from bedplate.messaging.transport import TransportPolicy
 from bedplate.messaging.types import Entity, Source, Topology
+from bedplate.messaging.url import TransportUrl
 from bedplate.testing.brokers import RabbitNode
+from bedplate.testing.contracts._workbench import Ear
 from bedplate.testing.relay import Relay
 
 pytestmark = [pytest.mark.needs("rabbit"), pytest.mark.usefixtures("real_time")]
@@ -259,23 +266,39 @@ async def test_a_memory_alarm_does_not_stop_receivers(
 async def test_twenty_topics_cost_few_round_trips(
     relay: Relay, private_rabbit: RabbitNode, vhost: str
 ) -> None:
-    """With 50 ms of way in each direction, twenty topics are served within six round trips."""
+    """With 50 ms of way in each direction, servers of twenty topics start in six round trips.
+
+    That is sixty queues, and the link that they are received on.
+    """
     url = private_rabbit.url(vhost, port=relay.port)
-    async with Transport.connect(url, policy=POLICY) as here:
-        first = await here.consume(Source(Address.topic(topic())), lambda _: None, credit=1)
+    async with Transport.connect(url, policy=POLICY) as there:
         relay.delay = 0.05
         since = time.monotonic()
-        consumers = await asyncio.gather(
-            *(
-                here.consume(Source(Address.topic(topic())), lambda _: None, credit=10)
-                for _ in range(20)
-            )
-        )
+        servers = [rpc.serve(there, EchoService(), topic=topic()) for _ in range(20)]
+        await asyncio.gather(*(server.__aenter__() for server in servers))
         took = time.monotonic() - since
         relay.delay = 0.0
-        for consumer in (first, *consumers):
-            await consumer.aclose()
+        await asyncio.gather(*(server.__aexit__(None, None, None) for server in servers))
     assert took < 6 * 0.1
+
+
+async def test_the_kernel_watches_connections_too(private_rabbit: RabbitNode, vhost: str) -> None:
+    """Keepalive and the time data may go unacknowledged are set to two heartbeats."""
+    options = RabbitOptions(link_heartbeat=9)
+    ear: LinkEvents = Ear(5.0)
+    link = await RabbitDriver().connect(TransportUrl(private_rabbit.url(vhost)), options, ear)
+    wire = cast("RabbitLink", link).wire
+    assert wire._socket is not None
+    peer = wire._socket.get_extra_info("socket")
+    tcp = socket.IPPROTO_TCP
+    assert peer.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert peer.getsockopt(tcp, socket.TCP_KEEPIDLE) == 9
+    assert (
+        peer.getsockopt(tcp, socket.TCP_KEEPINTVL) * peer.getsockopt(tcp, socket.TCP_KEEPCNT) == 9
+    )
+    assert peer.getsockopt(tcp, socket.TCP_USER_TIMEOUT) == 18_000  # milliseconds
+    assert peer.getsockopt(tcp, socket.TCP_NODELAY) != 0
+    await link.aclose()
 
 
 # --- what the broker refuses ------------------------------------------------------------------
