@@ -285,8 +285,7 @@ def _ping(
 ) -> int:
     """Find everybody who serves TOPIC.
 
-    Exit status 1 if nobody answers. All servers are asked at once, and answer however busy their
-    workers are.
+    All servers are asked at once, and answer however busy they are. Exit status 1 if nobody does.
     """
 
     async def work(transport: "Transport", left: Callable[[], float]) -> int:
