@@ -26,7 +26,6 @@ __all__ = [
     "Span",
     "Work",
     "WorkObserver",
-    "WorkObservers",
     "following",
     "kind_of",
     "outcome_of",
@@ -230,14 +229,15 @@ def kind_of(event: Sent | Received | GivenUp) -> str:
 
 
 class Observers:
-    """The observers of one transport. True while there is anybody to tell."""
+    """The observers of one transport, as if they were one. True while there is anybody to tell."""
 
-    __slots__ = ("_all", "_report")
+    __slots__ = ("_all", "_following", "_report")
 
     def __init__(
         self, observers: Iterable[Observer], report: Callable[[object, Exception], None]
     ) -> None:
         self._all = tuple(observers)
+        self._following = tuple(each for each in self._all if isinstance(each, WorkObserver))
         self._report = report
 
     def __bool__(self) -> bool:
@@ -245,6 +245,11 @@ class Observers:
 
     def __len__(self) -> int:
         return len(self._all)
+
+    @property
+    def follow(self) -> bool:
+        """Whether any of them follows work."""
+        return bool(self._following)
 
     def sent(self, event: Sent) -> None:
         """Tell all of a message handed to a link."""
@@ -266,48 +271,28 @@ class Observers:
         """Tell all of a link that ended."""
         self._tell(lambda each: each.closed(event))
 
-    def _tell(self, tell: Callable[[Observer], None]) -> None:
-        for each in self._all:
-            try:
-                tell(each)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach us
-                self._all = tuple(other for other in self._all if other is not each)
-                self._report(each, error)
-
-
-class WorkObservers:
-    """Those observers of one transport that follow work, as if they were one."""
-
-    __slots__ = ("_all", "_report")
-
-    def __init__(
-        self, observers: Iterable[object], report: Callable[[object, Exception], None]
-    ) -> None:
-        self._all = tuple(each for each in observers if isinstance(each, WorkObserver))
-        self._report = report
-
-    def __bool__(self) -> bool:
-        return bool(self._all)
-
     def begun(self, work: Work) -> Span:
-        """Tell all of work that begins; return what follows it for all of them."""
-        spans = []
-        for each in self._all:
+        """Tell those that follow work of some; return what follows it for all of them."""
+        spans: list[tuple[object, Span]] = []
+        for each in self._following:
             span = self.guard(each, each.begun, work)
             if span is not None:
                 spans.append((each, span))
         return _Spans(self, spans)
 
-    def guard(
-        self, who: WorkObserver, ask: Callable[P, T], *args: P.args, **named: P.kwargs
-    ) -> T | None:
+    def _tell(self, tell: Callable[[Observer], None]) -> None:
+        for each in self._all:
+            self.guard(each, tell, each)
+
+    def guard(self, who: object, ask: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
         """Return what one observer answers; one that raises is asked nothing any more."""
         if who not in self._all:
             return None
         try:
             return ask(*args, **named)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach us
-            self._all = tuple(other for other in self._all if other is not who)
+            self._all = tuple(each for each in self._all if each is not who)
+            self._following = tuple(each for each in self._following if each is not who)
             self._report(who, error)
             return None
 
@@ -317,7 +302,7 @@ class _Spans:
 
     __slots__ = ("_all", "_observers")
 
-    def __init__(self, observers: WorkObservers, spans: list[tuple[WorkObserver, Span]]) -> None:
+    def __init__(self, observers: Observers, spans: list[tuple[object, Span]]) -> None:
         self._observers, self._all = observers, spans
 
     @property
@@ -328,9 +313,9 @@ class _Spans:
         return found
 
     def enter(self) -> Leave:
-        left: list[tuple[WorkObserver, Leave]] = []
+        left: list[tuple[object, Leave]] = []
         for who, span in self._all:
-            leave = self._observers.guard(who, span.enter)
+            leave = self._observers.guard(who, _enter, span)
             if leave is not None:
                 left.append((who, leave))
 
@@ -342,8 +327,19 @@ class _Spans:
 
     def ended(self, error: BaseException | None) -> None:
         for who, span in self._all:
-            self._observers.guard(who, span.ended, error)
+            self._observers.guard(who, _end, span, error)
+
+
+# Asked inside the guard, so that even what is no whole span does no harm.
 
 
 def _headers_of(span: Span) -> Headers:
     return span.headers
+
+
+def _enter(span: Span) -> Leave:
+    return span.enter()
+
+
+def _end(span: Span, error: BaseException | None) -> None:
+    span.ended(error)

@@ -36,14 +36,7 @@ from bedplate.messaging.inbox import PrivateDesk
 from bedplate.messaging.intake import limits
 from bedplate.messaging.line import Line, Route
 from bedplate.messaging.lookout import Lookout, Watched
-from bedplate.messaging.observe import (
-    Closed,
-    Observer,
-    Observers,
-    Opened,
-    Sent,
-    WorkObservers,
-)
+from bedplate.messaging.observe import Closed, Observer, Observers, Opened, Sent
 from bedplate.messaging.outbox import Held, Outbox
 from bedplate.messaging.types import (
     Address,
@@ -103,9 +96,8 @@ class Switchboard:
         """Seconds since 1970."""
         self.counts = Counts()
         self.notices: Counter[str] = Counter()
-        observers = tuple(observers)
         self.observers = Observers(observers, self._observer_failed)
-        self.followers = WorkObservers(observers, self._observer_failed) or None
+        self.followers = self.observers if self.observers.follow else None
         self.scheme = route.url.driver
         self.outbox = Outbox(buffer, self._send)
         self.talk = Line("talk", route, self)

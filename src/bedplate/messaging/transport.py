@@ -30,7 +30,7 @@ from bedplate.messaging.intake import Ack, IntakePolicy
 from bedplate.messaging.lifetimes import Lifetimes, TtlRule, check_ttl
 from bedplate.messaging.line import LineStatistics, Route
 from bedplate.messaging.lookup import check_driver, find_driver, options_for
-from bedplate.messaging.observe import Observer, Span, Work, WorkObservers, following
+from bedplate.messaging.observe import Observer, Observers, Span, Work, following
 from bedplate.messaging.outbox import Held
 from bedplate.messaging.parked import ParkingPlace
 from bedplate.messaging.parker import set_aside
@@ -160,8 +160,8 @@ class Transport:
         self._observers, self._timeout, self._policy = observers, timeout, policy
         self._lifetimes = Lifetimes(policy.ttl)
         self._board: Switchboard | None = None
-        self.followers: WorkObservers | None = None
-        """Those of the observers that follow work; None where there are none."""
+        self.followers: Observers | None = None
+        """The observers, where any of them follows work; None where none does."""
 
     @classmethod
     def connect(

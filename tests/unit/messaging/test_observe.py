@@ -13,7 +13,6 @@ from bedplate.messaging.observe import (
     Received,
     Sent,
     Work,
-    WorkObservers,
     following,
     kind_of,
     outcome_of,
@@ -139,8 +138,8 @@ def silent(*_: object) -> None:
 def test_all_that_follow_work_are_asked_as_one() -> None:
     """Headers are put together, what was entered is left in reverse, and all hear of the end."""
     log: list[str] = []
-    followers = WorkObservers((Following("a", log), Hearing(), Following("b", log)), silent)
-    assert followers
+    followers = Observers((Following("a", log), Hearing(), Following("b", log)), silent)
+    assert followers.follow
     with following(followers.begun(WORK)) as span:
         assert span.headers == {"a": "here", "b": "here", "who": "b"}
         span.enter()()
@@ -152,13 +151,13 @@ def test_all_that_follow_work_are_asked_as_one() -> None:
 
 def test_observers_that_only_hear_follow_no_work() -> None:
     """There is nobody to ask where none of the observers follows work."""
-    assert not WorkObservers((Hearing(),), silent)
+    assert not Observers((Hearing(),), silent).follow
 
 
 def test_work_of_no_interest_has_nothing_to_carry() -> None:
     """An observer may decline; the work goes on without headers."""
     log: list[str] = []
-    span = WorkObservers((Following("a", log, "nothing"),), silent).begun(WORK)
+    span = Observers((Following("a", log, "nothing"),), silent).begun(WORK)
     span.enter()()
     span.ended(None)
     assert span.headers == NO_HEADERS
@@ -171,7 +170,7 @@ def test_one_that_raises_while_it_follows_work_is_dropped(breaks: str) -> None:
     log: list[str] = []
     reports: list[object] = []
     broken = Following("broken", log, breaks)
-    followers = WorkObservers((broken, Following("good", log)), lambda who, _: reports.append(who))
+    followers = Observers((broken, Following("good", log)), lambda who, _: reports.append(who))
     for _ in range(2):
         with following(followers.begun(WORK)) as span:
             assert span.headers["good"] == "here"
@@ -180,6 +179,33 @@ def test_one_that_raises_while_it_follows_work_is_dropped(breaks: str) -> None:
     assert reports == [broken]
     assert log.count("good ended ok") == 2
     assert log.count("broken call") == 1
+    followers.sent(Sent(ADDRESS, "1"))
+    assert broken.heard == []
+
+
+def test_an_observer_that_lacks_a_method_is_dropped_like_one_that_raises() -> None:
+    """One written for an older bedplate, or half a span, harms nobody."""
+    reports: list[object] = []
+
+    class Half(Following):
+        def __getattribute__(self, name: str) -> object:
+            if name == "given_up":
+                raise AttributeError(name)
+            return super().__getattribute__(name)
+
+        def begun(self, _: Work) -> Span | None:
+            return object()  # type: ignore[return-value]  # no span at all
+
+    half, half_span, good = Half("half", []), Half("half", []), Hearing()
+    observers = Observers((half, good), lambda who, _: reports.append(who))
+    observers.given_up(GivenUp(ADDRESS, "1"))
+    assert good.heard == [GivenUp(ADDRESS, "1")]
+    following_one = Observers((half_span,), lambda who, _: reports.append(who))
+    span = following_one.begun(WORK)
+    assert span.headers == {}
+    span.enter()()
+    span.ended(None)
+    assert reports == [half, half_span]
 
 
 @pytest.mark.parametrize(

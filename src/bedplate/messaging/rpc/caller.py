@@ -25,7 +25,7 @@ from bedplate.errors import (
 from bedplate.messaging.calls import Action, Call, Calls, End, Ended, LookAt, Resend
 from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.inbox import Inbox
-from bedplate.messaging.observe import Span, Work, WorkObservers, following
+from bedplate.messaging.observe import Observers, Span, Work, following
 from bedplate.messaging.rpc.context import CURRENT
 from bedplate.messaging.rpc.crossing import Crossing
 from bedplate.messaging.rpc.endings import Asked, bounce_error, deadline_error, end_error
@@ -121,7 +121,7 @@ class Caller:
 
     async def _call_followed(
         self,
-        followers: WorkObservers,
+        followers: Observers,
         options: Options,
         method: str,
         args: bytes,
