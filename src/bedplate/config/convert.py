@@ -114,7 +114,7 @@ def _is_shown_default(spec: OptionSpec, raws: tuple[Raw, ...]) -> bool:
     """
     shown = [spec.sample] if spec.sample else []
     shown += [spec.default.text] if isinstance(spec.default, Unresolved) else []
-    return len(raws) == 1 and raws[0].value in shown
+    return not spec.required and len(raws) == 1 and raws[0].value in shown
 
 
 class _Reading:
@@ -126,7 +126,7 @@ class _Reading:
         self.merged, self.schema = merged, schema
         self.findings: list[Finding] = []
         self.tainted: set[Name] = set()
-        self.resolver = Resolver(lambda *name: self._spec(*name) is not None, self._text)
+        self.resolver = Resolver(self._known, self._text)
 
     def counting(self, spec: OptionSpec, raws: tuple[Raw, ...]) -> tuple[Raw, ...]:
         """Return what counts of all that was written: the winner, or a whole list in its order."""
@@ -152,6 +152,8 @@ class _Reading:
         if not (spec.interpolate and isinstance(text, str) and "$" in text):
             return default
         value = self._put_in(spec, text, None)
+        if isinstance(value, Unresolved):
+            return default
         try:
             return read(spec.type, value)
         except Refused:
@@ -170,9 +172,7 @@ class _Reading:
         try:
             resolved = self.resolver.resolve(value, spec.section, spec.name)
         except BadReference as bad:
-            if origin is None:
-                return value
-            if (spec.section, spec.name) in bad.among:
+            if origin is not None and (spec.section, spec.name) in bad.among:
                 why = bad.discreet if spec.secret else bad.why
                 self._say(spec, origin, "error", "bad-interpolation", f"{why}.")
             return Unresolved(value)
@@ -209,6 +209,10 @@ class _Reading:
 
     def _spec(self, section: str, option: str) -> OptionSpec | None:
         return self.schema.get(section, option) or self.schema.renames.get((section, option))
+
+    def _known(self, section: str, option: str) -> Name | None:
+        spec = self._spec(section, option)
+        return None if spec is None else (spec.section, spec.name)
 
     def _text(self, section: str, option: str) -> tuple[str, bool] | None:
         spec = self._spec(section, option)

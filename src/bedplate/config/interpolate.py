@@ -75,7 +75,8 @@ def parse(text: str) -> tuple[str | Reference, ...]:
 class Resolver:
     """Puts texts together, each once.
 
-    ``known`` says whether there is an option of this section and name; ``text_of`` gives what is
+    ``known`` tells which option there is of this section and name: the same, or the one whose old
+    name it is; None if there is none. ``text_of`` gives what is
     written for it, or its default, before anything is put in, with whether references in it count;
     None where its text is not known.
     """
@@ -84,7 +85,7 @@ class Resolver:
 
     def __init__(
         self,
-        known: Callable[[str, str], bool],
+        known: Callable[[str, str], Name | None],
         text_of: Callable[[str, str], tuple[str, bool] | None],
     ) -> None:
         self._known = known
@@ -149,8 +150,9 @@ class Resolver:
         if dot:
             candidates.insert(0, (group, option))
         for candidate in candidates:
-            if self._known(*candidate):
-                return candidate
+            known = self._known(*candidate)
+            if known is not None:
+                return known
         discreet = "refers to an option that nobody declares; write $$ for a plain $"
         raise BadReference(self._nobody(reference, section), discreet, self._open[-1:])
 
@@ -161,7 +163,7 @@ class Resolver:
         if first != reference.name:
             where = f"section {reference.name.rpartition('.')[0]!r}"
             if not reference.braced and any(
-                self._known(each, first) for each in (section, _DEFAULT)
+                self._known(each, first) is not None for each in (section, _DEFAULT)
             ):
                 return (
                     f"refers to an option {shown} that nobody declares; "

@@ -231,7 +231,9 @@ def _farewell(entry: Facts) -> str:
 
 def _old_names(section: str, dest: str, entry: Facts) -> Iterator[tuple[str, str]]:
     for old in entry.listed("deprecated_opts"):
-        where, name = old.text("group") or section, old.text("name") or dest
+        where, name = old.text("group") or section, old.text("name")
+        if name in ("", entry.text("name")):
+            name = dest  # only its group is another: printed is its name, and looked up its dest
         if (where, name) != (section, dest):
             yield where, name
 
@@ -239,6 +241,7 @@ def _old_names(section: str, dest: str, entry: Facts) -> Iterator[tuple[str, str
 def _type(dest: str, entry: Facts, overlay: _Overlay) -> Type:
     kind = entry.text("type")
     type_ = _TYPES.get(kind) or Unchecked(kind or "unknown value")
+    is_number = isinstance(type_, Integer | Float)
     # None among them is what its program takes for nothing said: no text means it.
     choices = [each for each in map(_choice, entry.items("choices")) if each[0] is not None]
     if choices:
@@ -256,7 +259,7 @@ def _type(dest: str, entry: Facts, overlay: _Overlay) -> Type:
     if entry.facts.get("default") is not None or entry.flag("required"):
         return type_
     # oslo.config reads a blank number as None and leaves other blanks to the type.
-    return OptionalType(type_, blank=isinstance(type_, Integer | Float))
+    return OptionalType(type_, blank=is_number)
 
 
 def _choice(choice: object) -> tuple[object, str]:
@@ -285,10 +288,12 @@ def _default(type_: Type, entry: Facts) -> object:
     text = _as_text(default)
     if "$" in text:
         return Unresolved(text)
-    try:
-        return read(type_, default)
-    except Refused:
-        return Unresolved(text)
+    for value in (default, text):  # as text where an item is no text: types of items are not told
+        try:
+            return read(type_, value)
+        except Refused:
+            continue
+    return Unresolved(text)
 
 
 def _as_text(value: object) -> str:

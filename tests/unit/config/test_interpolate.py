@@ -26,10 +26,13 @@ TEXTS: Mapping[tuple[str, str], str | None] = {
 }
 
 
+OLD: Mapping[tuple[str, str], tuple[str, str]] = {("gone", "address"): ("api", "url")}
+
+
 def resolver() -> Resolver:
     """Resolve among the texts above, of which those in [raw] stand as they are."""
     return Resolver(
-        lambda section, name: (section, name) in TEXTS,
+        lambda *name: OLD.get(name, name if name in TEXTS else None),
         lambda section, name: (
             None if (text := TEXTS[section, name]) is None else (text, section != "raw")
         ),
@@ -79,6 +82,13 @@ def test_references_are_replaced_as_oslo_config_does(text: str, result: str) -> 
 def test_a_bare_name_is_looked_up_where_it_is_written() -> None:
     """What is put in from another section is resolved in that section."""
     assert resolved("${api.url}", "DEFAULT") == "http://own.example.org:80"
+
+
+def test_what_is_called_by_an_old_name_is_looked_up_where_it_is_now() -> None:
+    """What its text refers to stands beside the option, not beside its old name."""
+    assert resolved("${gone.address}", "DEFAULT") == "http://own.example.org:80"
+    used = resolver().resolve("${gone.address}", "DEFAULT", "asking").uses
+    assert used == {("api", "url"), ("api", "name"), ("api", "port")}
 
 
 def test_what_a_text_was_made_of_is_known() -> None:
@@ -138,11 +148,11 @@ def test_a_circle_is_told_with_its_way_round() -> None:
 
 def test_neither_depth_nor_growth_is_without_end() -> None:
     """A chain of hundreds, and texts that double at each step, are refused."""
-    chain = Resolver(lambda *_: True, lambda _, name: (f"$a{int(name[1:]) + 1}", True))
+    chain = Resolver(lambda *name: name, lambda _, name: (f"$a{int(name[1:]) + 1}", True))
     with pytest.raises(BadReference, match="itself"):
         chain.resolve("$a0", "s", "x")
     double = Resolver(
-        lambda *_: True,
+        lambda *name: name,
         lambda _, name: (f"$a{int(name[1:]) - 1}" * 4 if name != "a0" else "x" * 100, True),
     )
     with pytest.raises(BadReference, match="1 MiB"):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from bedplate.config.auditing import audit_trees
 from bedplate.config.document import Document
 from bedplate.config.option import REQUIRED
 from bedplate.config.oslo import (
@@ -145,6 +146,24 @@ def test_a_default_of_none_is_an_option_that_may_be_absent() -> None:
     assert number.type == OptionalType(Integer())
     assert (number.type.parse(""), text.type.parse("")) == (None, "")
     assert (number.default, text.default) == (None, None)
+
+
+def test_a_blank_number_is_none_however_it_is_kept() -> None:
+    """Neither choices nor being secret change what blank means for a number."""
+    assert only(type="integer value", secret=True).type.parse("") is None
+    assert only(type="integer value", choices=[[1, None]]).type.parse("") is None
+
+
+def test_items_of_a_default_that_are_no_text_are_read_as_text() -> None:
+    """What the items of a list are is not printed; a default of numbers is not lost for that."""
+    assert only(type="list value", default=[1, 2]).default == ["1", "2"]
+    assert only(type="dict value", default={"a": 1}).default == {"a": "1"}
+
+
+def test_an_option_that_has_moved_is_looked_up_by_its_dest() -> None:
+    """Where only the group is another, its printed name is the option's own, hyphens and all."""
+    moved = only(name="my-size", deprecated_opts=[{"group": "gone", "name": "my-size"}])
+    assert moved.was == (("gone", "my_size"),)
 
 
 def test_limits_and_choices_are_kept() -> None:
@@ -293,6 +312,31 @@ def test_an_owner_keeps_the_name_of_its_section() -> None:
 
 def tree_of(text: str) -> Tree:
     return Document.parse(text.encode(), "f.conf").tree()
+
+
+def test_what_documents_show_is_no_value_of_a_required_option() -> None:
+    """Whoever copies <name> has changed nothing, which is right only where there is a default."""
+    asked = [
+        entry(name="port", type="integer value", required=True, sample_default="<port>"),
+        entry(name="size", type="integer value", default=3, sample_default="<size>"),
+    ]
+    schema = option_set({"options": {"DEFAULT": {"opts": asked}}}, "test")
+    audit = audit_trees([tree_of("[DEFAULT]\nport = <port>\nsize = <size>\n")], schema, "OS")
+    assert [(each.line, each.code, each.option) for each in audit.errors] == [
+        (2, "wrong-type", "port")
+    ]
+    assert audit.converted.values["DEFAULT"] == {"size": 3}
+
+
+def test_a_default_that_refers_to_nothing_is_no_value() -> None:
+    """It is the text that documents show, not what the option is."""
+    asked = [entry(default="a-$nobody"), entry(name="url", default="$size", type="uri value")]
+    schema = option_set({"options": {"DEFAULT": {"opts": asked}}}, "test")
+    audit = audit_trees([], schema, "OS")
+    assert audit.converted.values["DEFAULT"] == {
+        "size": Unresolved("a-$nobody"),
+        "url": Unresolved("$size"),
+    }
 
 
 def test_what_plug_ins_read_is_known_where_it_is_written() -> None:
