@@ -27,6 +27,15 @@ class Misspelt(rpc.Interface, topik="stock"):  # E: Unexpected keyword argument 
     """Says no topic."""
 
 
+async def later(access: rpc.Access) -> bool:
+    """Decide too late."""
+    return access.exposed
+
+
+def refuse(request: rpc.Context, proceed: rpc.Proceed) -> None:
+    """Intercept nothing: it is not async."""
+
+
 async def mistakes(transport: Transport) -> None:
     """Make them."""
     stock = rpc.client(transport, Stock)
@@ -40,5 +49,11 @@ async def mistakes(transport: Transport) -> None:
     rpc.client(transport, Stock, timout=3)  # E: Unexpected keyword argument "timout" for "client"
     rpc.Client(transport)  # E: Missing named argument "topic" for "Client"
     rpc.serve(transport, Plain(), ack="never")  # E: Argument "ack" to "serve" has incompatible
+    rpc.serve(transport, Plain(), methods="marked")  # E: Argument "methods" to "serve" has
+    rpc.serve(transport, Plain(), access=later)  # E: Argument "access" to "serve" has incompatible
+    rpc.serve(transport, Plain(), interceptors=[refuse])  # E: List item 0 has incompatible type
+    rpc.client(transport, Stock, interceptors=[refuse])  # E: List item 0 has incompatible type
+    rpc.client(transport, Stock, serializer=str)  # E: Argument "serializer" to "client" has
     notifier = notify.Notifier(transport)  # E: Missing positional argument "publisher_id"
+    notifier.with_(ttl="never")  # E: Argument "ttl" to "with_" of "Notifier" has incompatible type
     await notifier.inform("x", text)  # E: "Notifier" has no attribute "inform"
