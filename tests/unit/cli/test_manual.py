@@ -1,5 +1,6 @@
 """How the command line explains itself, and what that costs."""
 
+import os
 import subprocess
 import sys
 
@@ -59,6 +60,33 @@ def test_help_loads_nothing_slow(noun: str) -> None:
     )
     done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
     assert set(done.stdout.splitlines()[-1].split()) & SLOW == set()
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("conf", {"config"}),
+        ("rpc ", {"call", "describe", "echo", "ping"}),
+        ("rpc call --he", {"--heartbeat", "--help"}),
+        ("notify tail --pri", {"--priority"}),
+    ],
+)
+def test_the_tab_key_knows_what_is_loaded_later(typed: str, offered: set[str]) -> None:
+    """A shell that was told how offers commands and options of every noun."""
+    words = f"bedplate {typed}"
+    asked = {
+        "_BEDPLATE_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    done = subprocess.run(
+        (sys.executable, "-m", "bedplate.cli"),
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {line.partition(",")[2] for line in done.stdout.split()} == offered
 
 
 def test_examples_stand_as_they_are_typed(capsys: Captured) -> None:
