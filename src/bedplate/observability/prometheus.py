@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import final
+from typing import TypeVar, final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.registry import Collector
 
 from bedplate.messaging.observe import (
     Closed,
@@ -27,6 +28,8 @@ from bedplate.messaging.observe import (
 
 __all__ = ["PrometheusObserver"]
 
+Made = TypeVar("Made", Counter, Gauge, Histogram)
+
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -36,8 +39,8 @@ class PrometheusObserver:
     """Keeps metrics of the transports it is given to: ``Transport.connect(…, observers=[it])``.
 
     One observer may serve several transports of one event loop; two in one ``registry`` would
-    have metrics of the same names, which Prometheus refuses with ValueError. ``now`` tells
-    seconds. May be scraped from any thread.
+    have metrics of the same names, which Prometheus refuses with ValueError, unless the first was
+    closed. ``now`` tells seconds. May be scraped from any thread.
 
     ======================================== ===================== ============================
     metric                                   labels                what
@@ -69,17 +72,22 @@ class PrometheusObserver:
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._registry, self._metrics = registry, list[Collector]()
+
+        def children(metric: Made) -> Callable[..., Made]:
+            # Looking for a child by its labels costs more than counting there. There are as many
+            # as the library keeps for good anyway.
+            self._metrics.append(metric)
+            return cache(metric.labels)
+
         def messages(name: str, what: str) -> Callable[..., Counter]:
             full = f"bedplate_messages_{name}"
-            return cache(Counter(full, what, ("topic", "kind"), registry=registry).labels)
+            return children(Counter(full, what, ("topic", "kind"), registry=registry))
 
         def seconds(name: str, what: str, *labels: str) -> Callable[..., Histogram]:
             full = f"bedplate_{name}_seconds"
-            found = Histogram(full, what, labels, registry=registry, buckets=_BUCKETS)
-            return cache(found.labels)
+            return children(Histogram(full, what, labels, registry=registry, buckets=_BUCKETS))
 
-        # Looking for the child of a metric by its labels costs more than counting there. There are
-        # as many as there are children, which the library keeps for good anyway.
         self._now = now
         self._sent = messages("sent", "Messages handed to a link.")
         self._received = messages("received", "Messages that arrived.")
@@ -95,12 +103,20 @@ class PrometheusObserver:
         )
         self._wait = seconds("wait", "From a message's arrival to its handler.", "topic", "verb")
         self._handle = seconds("handle", "The handling of messages.", "topic", "verb", "outcome")
-        flying = Gauge("bedplate_in_flight", "Work under way.", ("work",), registry=registry)
-        self._flying = cache(flying.labels)
-        self._links = Gauge("bedplate_links", "Links that are up.", ("line",), registry=registry)
-        self._opened = Counter(
-            "bedplate_links_opened", "Links that came up.", ("line",), registry=registry
+        self._flying = children(
+            Gauge("bedplate_in_flight", "Work under way.", ("work",), registry=registry)
         )
+        self._links = children(
+            Gauge("bedplate_links", "Links that are up.", ("line",), registry=registry)
+        )
+        self._opened = children(
+            Counter("bedplate_links_opened", "Links that came up.", ("line",), registry=registry)
+        )
+
+    def close(self) -> None:
+        """Take the metrics out of the registry, so that another observer may use it. Idempotent."""
+        while self._metrics:
+            self._registry.unregister(self._metrics.pop())
 
     # --- messages and links ---------------------------------------------------------------------
 
@@ -122,12 +138,12 @@ class PrometheusObserver:
 
     def opened(self, event: Opened) -> None:
         """Count a link that came up."""
-        self._links.labels(event.line).inc()
-        self._opened.labels(event.line).inc()
+        self._links(event.line).inc()
+        self._opened(event.line).inc()
 
     def closed(self, event: Closed) -> None:
         """Count a link that is gone."""
-        self._links.labels(event.line).dec()
+        self._links(event.line).dec()
 
     # --- work -----------------------------------------------------------------------------------
 

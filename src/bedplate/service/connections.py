@@ -32,7 +32,7 @@ class Connections:
         within ``start_timeout``.
         """
         connections = cls()
-        watching = observers(config)
+        watching = observers(config, stack)
         calls, notifications = config.get(RpcTransport), config.get(NotifyTransport)
         if calls is not None:
             connections._rpc = await _connect(stack, config, calls, watching)

@@ -6,7 +6,8 @@ there says so where it is named.
 
 import difflib
 from collections.abc import Callable, Sequence
-from typing import cast
+from contextlib import AsyncExitStack
+from typing import Protocol, cast, runtime_checkable
 
 from bedplate._floor import plugins
 from bedplate.config import Config, Finding, Origin
@@ -23,8 +24,18 @@ _SECTION = ServiceOptions.section_name
 _Make = Callable[[], Observer]
 
 
-def observers(config: Config) -> tuple[Observer, ...]:
-    """_Make the observers that a configuration names, each once. Raises `InvalidConfig`."""
+@runtime_checkable
+class _Closing(Protocol):
+    """An observer that holds something which the next one may need."""
+
+    def close(self) -> object: ...
+
+
+def observers(config: Config, stack: AsyncExitStack) -> tuple[Observer, ...]:
+    """Make the observers that a configuration names, each once. Raises `InvalidConfig`.
+
+    Those that have a method ``close`` are closed with the stack.
+    """
     names = config[ServiceOptions].observers
     if not names:
         return ()
@@ -33,9 +44,12 @@ def observers(config: Config) -> tuple[Observer, ...]:
     made: list[Observer] = []
     for name, make in makes:
         try:
-            made.append(make())
+            made.append(observer := make())
         except Exception as error:  # noqa: BLE001 - somebody else's; a sentence at its place
             findings.append(_finding(origin, f"the observer {name!r} cannot be made: {error}"))
+        else:
+            if isinstance(observer, _Closing):
+                stack.callback(observer.close)
     if findings:
         raise InvalidConfig(findings=tuple(findings))
     return tuple(made)
@@ -55,6 +69,8 @@ def found(
             hint = f" Did you mean {near[0]!r}?" if near else ""
             there = ", ".join(error.known) or "none"
             why = f"no observer is called {name!r} (there are: {there}).{hint}"
+            if name in error.known:
+                why = str(error)  # there are several
             findings.append(_finding(origin, why, near[0] if near else None))
         except ImportError as error:
             why = (

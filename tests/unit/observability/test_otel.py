@@ -25,8 +25,19 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from bedplate._floor.backoff import Backoff
 from bedplate.errors import DeadlineExceeded, RemoteError
-from bedplate.messaging import Address, Message, Transport, notify, rpc
+from bedplate.messaging import (
+    Address,
+    Message,
+    RecoveryPolicy,
+    Transport,
+    TransportPolicy,
+    TransportUrl,
+    notify,
+    rpc,
+)
+from bedplate.messaging.drivers.memory import broker as memory_broker
 from bedplate.messaging.observe import Closed, GivenUp, Opened, Received, Sent, Work
 from bedplate.observability.otel import OpenTelemetryObserver
 
@@ -225,6 +236,55 @@ async def test_a_call_that_nobody_answers_ends_with_its_reason(broker: str) -> N
     assert attributes(sent)["error.type"] == "deadline-exceeded"
     assert attributes(side.span(SpanKind.SERVER, "slow/wait"))["error.type"] == "cancelled"
     assert side.number("bedplate.work.active") == 0
+
+
+async def test_a_call_sent_again_is_one_span(broker: str) -> None:
+    """The link dies with the reply; the request goes out twice, with the trace of the one call."""
+    side = Side()
+    seen: list[str] = []
+
+    class Slow:
+        async def wait(self) -> int:
+            seen.append(format(trace.get_current_span().get_span_context().trace_id, "032x"))
+            await asyncio.sleep(5)
+            return len(seen)
+
+    policy = TransportPolicy(recovery=RecoveryPolicy(backoff=Backoff(0.1, 2.0, 0.2)))
+    memory = memory_broker(TransportUrl(broker).hosts[0].name)
+    async with (
+        Transport.connect(broker, observers=[side.observer], policy=policy) as transport,
+        Transport.connect(broker, observers=[side.observer], policy=policy) as server,
+        rpc.serve(server, Slow(), topic="slow"),
+    ):
+        client = rpc.Client(transport, topic="slow", timeout=30, repeats=True)
+        call = asyncio.create_task(client.call("wait"))
+        await asyncio.sleep(1)
+        memory.cut()
+        assert await call == 1
+        assert transport.statistics().reconnects == 1
+    sent = side.span(SpanKind.CLIENT, "slow/wait")
+    assert side.number("bedplate.messages.sent", **{"bedplate.kind": "call"}) == 2
+    assert seen == [format(sent.context.trace_id, "032x")]
+    assert parent(side.span(SpanKind.SERVER, "slow/wait")) == identity(sent)
+
+
+async def test_interceptors_of_a_server_run_inside_its_span(broker: str) -> None:
+    """What they send themselves belongs to the request's trace."""
+    side = Side()
+    seen: list[int] = []
+
+    async def watch(_: rpc.Context, proceed: rpc.Proceed) -> object:
+        seen.append(trace.get_current_span().get_span_context().span_id)
+        return await proceed()
+
+    store = Store()
+    async with (
+        Transport.connect(broker, observers=[side.observer]) as transport,
+        rpc.serve(transport, store, topic="store", interceptors=[watch]),
+    ):
+        await rpc.Client(transport, topic="store").call("take", item="bolt")
+    inside = side.span(SpanKind.SERVER, "store/take").context.span_id
+    assert seen == store.seen == [inside]
 
 
 @pytest.mark.parametrize("verb", ["cast", "fanout"])

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from bedplate import Service
 from bedplate._floor import plugins
@@ -66,6 +67,15 @@ async def test_an_observer_named_in_configuration_hears_all_transports(
     (one,) = Hearing.made
     assert one.heard.count("opened") == one.heard.count("closed") == 2
     assert one.heard.count("sent") == 1
+
+
+async def test_a_service_may_follow_another_in_one_process(tmp_path: Path) -> None:
+    """What an observer holds for the process, Prometheus its metrics, goes with its service."""
+    for _ in range(2):
+        async with _service(tmp_path / "watched.conf", "prometheus"):
+            up = REGISTRY.get_sample_value("bedplate_links", {"line": "talk"})
+            assert up == 2
+        assert REGISTRY.get_sample_value("bedplate_links", {"line": "talk"}) is None
 
 
 def _problems(service: Service) -> tuple[Finding, ...]:
