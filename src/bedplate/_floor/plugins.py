@@ -1,17 +1,14 @@
 """Finding plug-ins by name among the installed packages.
 
 Drivers, sources, checks and observers are named in configuration and never imported by bedplate
-itself. A scan costs tens of milliseconds (mostly ``importlib.metadata``), so it happens on first
-use and once a process.
+itself. A scan reads the folders of the search path, so it happens on first use and once a process.
 """
 
-from typing import TYPE_CHECKING
+from functools import reduce
+from importlib import import_module
 
-from bedplate._floor import process
+from bedplate._floor import installed, process
 from bedplate.errors import PluginNotFound
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 __all__ = ["load", "names"]
 
@@ -31,29 +28,29 @@ def load(group: str, name: str, *, hint: str = "") -> object:
     if not found:
         raise PluginNotFound(group=group, name=name, known=names(group), hint=hint)
     if len(found) > 1:
-        offered = ", ".join(sorted(point.value for point in found))
+        offered = ", ".join(sorted(found))
         raise PluginNotFound(
             group=group,
             name=name,
             known=names(group),
             hint=f" Several packages offer it ({offered}); uninstall all but one.",
         )
-    return found[0].load()
+    module, _, attributes = found[0].partition("[")[0].strip().partition(":")
+    parts = filter(None, attributes.strip().split("."))
+    return reduce(getattr, parts, import_module(module.strip()))
 
 
-def _scan(group: str) -> "dict[str, tuple[EntryPoint, ...]]":
+def _scan(group: str) -> dict[str, tuple[str, ...]]:
     cache = process.cell("plugins", _new_cache).get()
     found = cache.get(group)
     if found is None:
-        from importlib.metadata import entry_points
-
-        by_name: dict[str, dict[str, EntryPoint]] = {}
-        for point in entry_points(group=group):
+        by_name: dict[str, dict[str, None]] = {}
+        for name, value in installed.offers(group):
             # An editable install may list the same object twice.
-            by_name.setdefault(point.name, {})[point.value] = point
-        found = cache[group] = {name: tuple(each.values()) for name, each in by_name.items()}
+            by_name.setdefault(name, {})[value] = None
+        found = cache[group] = {name: tuple(each) for name, each in by_name.items()}
     return found
 
 
-def _new_cache() -> "dict[str, dict[str, tuple[EntryPoint, ...]]]":
+def _new_cache() -> dict[str, dict[str, tuple[str, ...]]]:
     return {}

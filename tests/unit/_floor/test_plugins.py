@@ -1,17 +1,12 @@
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
-from typing import Any
 
 import pytest
 
-from bedplate._floor import plugins, process
+from bedplate._floor import installed, plugins, process
 from bedplate.errors import PluginNotFound
 
 GROUP = "bedplate.tests"
-
-
-def point(name: str, value: str) -> EntryPoint:
-    return EntryPoint(name, value, GROUP)
+KNOWN = ("broken", "deep", "module", "path", "two")
 
 
 @pytest.fixture
@@ -19,18 +14,20 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Offer plug-ins without installing them; give the groups that were scanned for."""
     asked: list[str] = []
     offered = [
-        point("path", "os.path:join"),
-        point("path", "os.path:join"),
-        point("two", "os.path:join"),
-        point("two", "os.path:split"),
-        point("broken", "nowhere.at_all:x"),
+        ("path", "os.path:join"),
+        ("path", "os.path:join"),
+        ("two", "os.path:join"),
+        ("two", "os.path:split"),
+        ("broken", "nowhere.at_all:x"),
+        ("deep", "pathlib : Path.home [extra]"),
+        ("module", "os.path"),
     ]
 
-    def entry_points(**which: Any) -> list[EntryPoint]:
-        asked.append(which["group"])
-        return offered if which["group"] == GROUP else []
+    def offers(group: str) -> list[tuple[str, str]]:
+        asked.append(group)
+        return offered if group == GROUP else []
 
-    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
+    monkeypatch.setattr(installed, "offers", offers)
     cache = process.cell("plugins", dict[str, object])
     cache.empty()
     yield asked
@@ -42,7 +39,17 @@ def test_a_plug_in_is_found_by_name(scans: list[str]) -> None:
     import os.path
 
     assert plugins.load(GROUP, "path") is os.path.join
-    assert plugins.names(GROUP) == ("broken", "path", "two")
+    assert plugins.names(GROUP) == KNOWN
+    assert scans == [GROUP]
+
+
+def test_a_plug_in_may_be_a_module_or_lie_deep(scans: list[str]) -> None:
+    """The reference names a module and what to take from it; extras behind it mean nothing here."""
+    import os.path
+    from pathlib import Path
+
+    assert plugins.load(GROUP, "module") is os.path
+    assert plugins.load(GROUP, "deep") == Path.home
     assert scans == [GROUP]
 
 
@@ -51,8 +58,8 @@ def test_an_unknown_name_says_what_there_is(scans: list[str]) -> None:
     with pytest.raises(PluginNotFound) as caught:
         plugins.load(GROUP, "kafka", hint=" Install bedplate[kafka].")
     error = caught.value
-    assert (error.group, error.name, error.known) == (GROUP, "kafka", ("broken", "path", "two"))
-    assert str(error).endswith("(installed: broken, path, two). Install bedplate[kafka].")
+    assert (error.group, error.name, error.known) == (GROUP, "kafka", KNOWN)
+    assert str(error).endswith(f"(installed: {', '.join(KNOWN)}). Install bedplate[kafka].")
     assert scans == [GROUP]
 
 
