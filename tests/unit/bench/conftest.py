@@ -46,7 +46,7 @@ SCHEMA = {
                 entry("mode", "string value", choices=[["fast", "Quick."], ["safe", None]]),
             ]
         },
-    }
+    },
 }
 FILE = """\
 [DEFAULT]
@@ -90,3 +90,9 @@ def shop(schema: Path, conf: Path) -> Iterator[Trial]:
     """Prepare both for contestants."""
     with trial(schema, conf) as prepared:
         yield prepared
+
+
+@pytest.fixture
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's cache out of it; byte code is made once for all tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))

@@ -1,7 +1,6 @@
 """Whole checks: the commands users type, right files and wrong ones."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,18 +11,22 @@ from bedplate.errors import BenchFailed
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def _here(own_cache: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let both run in this environment, where the tests have oslo.config."""
+    del own_cache
     monkeypatch.setattr(checking_module, "python_of", lambda _name, _tell: (sys.executable, "-P"))
 
 
 def test_the_validator_checks_names_and_bedplate_everything(shop: Trial) -> None:
     """Both are given the same files; what each misses is found out, not claimed."""
-    ours, ours_of_yaml, theirs, _ = measure_checking(shop, validator=True, tell=str, runs=1)
+    few = {what: shop.forms["ini"][what] for what in ("", "all", "wrong type", "unknown option")}
+    trial = Trial(shop.given, {"ini": few}, shop.folder)
+    ours, ours_of_yaml, theirs, _ = measure_checking(trial, validator=True, tell=str, runs=1)
     assert (ours.name, ours.given, ours.missed) == ("bedplate config check", "JSON", ())
     assert (ours_of_yaml.given, ours_of_yaml.found) == ("YAML", ours.found)
     assert (theirs.name, theirs.given) == ("oslo-config-validator", "YAML")
-    assert theirs.found == ("unknown option", "unknown section")
+    assert ours.found == ("wrong type", "unknown option")
+    assert (theirs.found, theirs.missed) == (("unknown option",), ("wrong type",))
     assert theirs.best_ms <= theirs.median_ms
     assert theirs.runs == 1
 

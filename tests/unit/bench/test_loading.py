@@ -13,17 +13,12 @@ from bedplate.errors import BenchFailed
 
 
 @pytest.fixture
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
 def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let peers run in this environment, where the tests have oslo.config."""
     monkeypatch.setattr(loading_module, "python_of", lambda _name, _tell: (sys.executable, "-I"))
 
 
-@pytest.mark.usefixtures("_own_cache")
+@pytest.mark.usefixtures("own_cache")
 def test_bedplate_finds_every_mistake(shop: Trial) -> None:
     """All figures are taken, all mistakes found, and progress is told."""
     told: list[str] = []
@@ -40,7 +35,7 @@ def test_bedplate_finds_every_mistake(shop: Trial) -> None:
     assert told == [f"Measuring bedplate: {figures.options} options, 1 processes."]
 
 
-@pytest.mark.usefixtures("_here")
+@pytest.mark.usefixtures("own_cache", "_here")
 def test_oslo_config_is_given_the_same_and_misses_names(shop: Trial) -> None:
     """It reads the same values, or it would be refused; unknown names it never tells."""
     figures = measure_loading(shop, "oslo.config", tell=str, processes=1, times=10)
@@ -57,14 +52,14 @@ def test_every_peer_has_a_file() -> None:
     assert all((folder / each.file).exists() for each in known.values())
 
 
-@pytest.mark.usefixtures("_here")
+@pytest.mark.usefixtures("own_cache", "_here")
 def test_a_library_that_is_not_there_is_a_sentence(shop: Trial) -> None:
     """Its process's last words say what is missing."""
     with pytest.raises(BenchFailed, match=r"dynaconf could not be measured.*No module named"):
         measure_loading(shop, "dynaconf", tell=str, processes=1)
 
 
-@pytest.mark.usefixtures("_own_cache")
+@pytest.mark.usefixtures("own_cache")
 def test_what_a_contestant_complains_of_is_told(shop: Trial) -> None:
     """An error inside the process is an error of the contest, with its words."""
     wrong = {**shop.forms, "ini": {**shop.forms["ini"], "": shop.forms["ini"]["wrong type"]}}
