@@ -54,6 +54,11 @@ for _command in (
     Later("demo", "bedplate.cli.demo:demo", "Run a small service here and show what it does."),
     Later("health", "bedplate.cli.health:health", "Ask services how they are."),
     Later("notify", "bedplate.cli.notify:notify", "Send notifications, and watch those of others."),
+    Later(
+        "parked",
+        "bedplate.cli.parked:parked",
+        "See, replay and drop messages that could not be handled.",
+    ),
     Later("publish", "bedplate.cli.messages:publish", "Send a message to a topic."),
     Later("rpc", "bedplate.cli.rpc:rpc", "Call methods of services, and find who serves them."),
     Later("subscribe", "bedplate.cli.messages:subscribe", "Print the messages sent to a topic."),

@@ -28,7 +28,7 @@ from bedplate.messaging.types import (
     Topology,
 )
 
-__all__ = ["AS_IT_IS", "Carrier", "Parkings", "SetAside", "set_aside"]
+__all__ = ["AS_IT_IS", "Carrier", "Gone", "Parkings", "SetAside", "set_aside"]
 
 _log = logging.getLogger("bedplate.messaging")
 
@@ -38,6 +38,9 @@ _TIMEOUT = 30.0
 
 SetAside = Callable[[Delivery, Source, ParkedFor, str], Awaitable[None]]
 """Publishes a delivery to its parking place; returns once that is confirmed. The text is a note."""
+
+Gone = asyncio.Future[InletLost]
+"""Is done when the inlet is over that a delivery came through."""
 
 
 @final
@@ -123,18 +126,20 @@ async def _make(carrier: Carrier, place: Address, limit: int | None) -> None:
 class Parkings:
     """The deliveries of one inlet that are being parked. Their number is bounded by its credit."""
 
-    __slots__ = ("_set_aside", "_source", "_tally", "_tasks")
+    __slots__ = ("_found", "_set_aside", "_source", "_tally", "_tasks", "_turn")
 
     def __init__(self, source: Source, set_aside: SetAside, tally: IntakeTally) -> None:
         self._source, self._set_aside, self._tally = source, set_aside, tally
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        self._found = False
 
     def begin(
         self,
         delivery: Delivery,
         why: ParkedFor,
         note: str,
-        gone: "asyncio.Future[InletLost]",
+        gone: Gone,
         done: Callable[[bool], object],
     ) -> None:
         """Set a delivery aside, and again until it works or its inlet is ``gone``.
@@ -158,25 +163,26 @@ class Parkings:
         delivery: Delivery,
         why: ParkedFor,
         note: str,
-        gone: "asyncio.Future[InletLost]",
+        gone: Gone,
         done: Callable[[bool], object],
     ) -> None:
         parked, failures = False, 0
         try:
-            parked = await self._try(delivery, why, note)
+            parked = await self._try(delivery, why, note, gone)
             while not parked and not gone.done():
                 failures += 1
                 self._tally.park_failures += 1
                 await asyncio.wait((gone,), timeout=_AGAIN.delay(failures, 1.0))
                 if not gone.done():
-                    parked = await self._try(delivery, why, note)
+                    parked = await self._try(delivery, why, note, gone)
         finally:
             done(parked)
 
-    async def _try(self, delivery: Delivery, why: ParkedFor, note: str) -> bool:
+    async def _try(self, delivery: Delivery, why: ParkedFor, note: str, gone: Gone) -> bool:
         what = f"A message to {self._source.address} ({delivery.id or 'without id'})"
         try:
-            await self._set_aside(delivery, self._source, why, note)
+            if not await self._in_order(delivery, why, note, gone):
+                return False
         except Exception as error:  # noqa: BLE001 - a driver may fail in any way; the message stays
             _log.error(
                 "%s cannot be parked and stays where it is: %s",
@@ -186,7 +192,20 @@ class Parkings:
             )
             return False
         if why is ParkedFor.ATTEMPTS:
-            _log.warning("%s was parked after %d attempts", what, delivery.attempts)
+            _log.warning("%s was parked, after attempt %d", what, delivery.attempts)
         else:
             _log.warning("%s was parked (%s)", what, why.value)
+        return True
+
+    async def _in_order(self, delivery: Delivery, why: ParkedFor, note: str, gone: Gone) -> bool:
+        """Let the first one find or make the place, lest those behind it overtake it meanwhile."""
+        if not self._found:
+            async with self._turn:
+                if gone.done():
+                    return False
+                if not self._found:
+                    await self._set_aside(delivery, self._source, why, note)
+                    self._found = True
+                    return True
+        await self._set_aside(delivery, self._source, why, note)
         return True

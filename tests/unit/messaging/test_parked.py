@@ -167,7 +167,7 @@ async def test_what_always_fails_is_parked_and_works_when_its_handler_is_mended(
             assert await s.ids() == []
             assert s.transport.statistics().parked == 1
             assert deliveries.statistics().unsettled == 0
-    assert "A message to orders (poison) was parked after 3 attempts" in quiet.text
+    assert "A message to orders (poison) was parked, after attempt 3" in quiet.text
 
 
 async def test_parking_keeps_nobody_waiting() -> None:
@@ -211,6 +211,17 @@ async def test_a_flood_of_poison_is_parked_whole_and_within_the_credit() -> None
             s.memory.open_flow(PLACE)
             await asyncio.sleep(5)
         assert sorted(await s.ids()) == sorted(bodies)
+
+
+async def test_what_fails_in_an_order_is_parked_in_it() -> None:
+    """Also while the first of them has the place made."""
+    async with scene() as s:
+        bodies = [f"{number:03}" for number in range(20)]
+        await s.publish(*bodies)
+        async with s.subscribe(attempts=1) as deliveries:
+            for _ in bodies:
+                await (await anext(deliveries)).retry()
+        assert await s.ids() == bodies
 
 
 async def test_what_cannot_be_parked_stays_and_is_tried_again(
