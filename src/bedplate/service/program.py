@@ -126,6 +126,10 @@ class Program:
             _log.info(
                 "%s is %s now, was %s (%s)", change.key, change.new, change.old, change.origin
             )
+        for name in changes.added:
+            _log.info("[%s] is named now", name)
+        for name in changes.removed:
+            _log.info("[%s] is named no more", name)
         _log.info(
             "configuration read again, generation %d: %d options changed",
             changes.generation,

@@ -294,7 +294,8 @@ class Service:
     async def _start(self, stack: AsyncExitStack) -> None:
         """Open everything in order; the stack closes it in reverse."""
         config = self.load()
-        for finding in config.findings:
+        told = config.findings
+        for finding in told:
             _log.warning("%s", finding)
         self.instance = config[ServiceOptions].instance or socket.gethostname()
         self.board = board = health.Board(clock=LoopClock(asyncio.get_running_loop()))
@@ -311,6 +312,9 @@ class Service:
             if inspect.isawaitable(done):
                 await done
         config.seal()
+        for finding in config.findings:
+            if finding not in told:
+                _log.warning("%s", finding)
         await stack.enter_async_context(_together(self._parts))
         self._connections.watch(board)
         board.started()

@@ -18,6 +18,14 @@ import asyncio
 from bedplate import Service
 from bedplate.config import Section, option
 
+
+class Common(Section, name="DEFAULT"):
+    shelves: list[str] = option(default=["old"], mutable=True)
+
+
+class Shelf(Section, each="shelves"):
+    size: int = option(default=1)
+
 class Greeting(Section):
     """What is said."""
     word: str = option(default="hello", mutable=True, help="How to greet.")
@@ -27,7 +35,7 @@ async def setup(service):
     if service.config[Greeting].word == "slow":
         await asyncio.sleep(3600)
 
-raise SystemExit(Service("greeter", [Greeting], setup).run())
+raise SystemExit(Service("greeter", [Greeting, Common, Shelf], setup).run())
 '''
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -116,12 +124,18 @@ def test_sighup_reloads_and_says_what_changed(start: Start, conf: Path) -> None:
     """After SIGHUP mutable options have new values; the others are refused with their place."""
     process = start()
     _read_until(process, "is ready")
-    conf.write_text("[health]\nport = 0\n[greeting]\nword = bye\ntone = loud\n", encoding="utf-8")
+    conf.write_text(
+        "[health]\nport = 0\n[greeting]\nword = bye\ntone = loud\n"
+        "[DEFAULT]\nshelves = new\n[new]\nsize = 2\n",
+        encoding="utf-8",
+    )
     process.send_signal(signal.SIGHUP)
     said = _read_until(process, "configuration read again")
     assert "greeting.word is bye now, was hello" in said
     assert f"{conf}:5:1" in said
     assert "restart" in said
+    assert "[new] is named now" in said
+    assert "[old] is named no more" in said
     conf.write_text("[greeting]\nwrod = bye\n", encoding="utf-8")
     process.send_signal(signal.SIGHUP)
     said = _read_until(process, "not reloaded")

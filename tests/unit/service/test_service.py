@@ -110,6 +110,29 @@ async def test_sections_that_setup_asks_for_are_known_when_unknown_ones_are_judg
         await Service("greeter", [], argv=_MEMORY, environ={}, files=[str(file)]).__aenter__()
 
 
+class Common(Section, name="DEFAULT"):
+    shelves: list[str] = option(default=[], mutable=True)
+
+
+class Shelf(Section, each="shelves"):
+    size: int = option(default=1)
+
+
+async def test_warnings_of_the_seal_are_logged_and_none_twice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What only the seal can judge, a section that nobody names for one, is told like the rest."""
+    file = tmp_path / "greeter.conf"
+    file.write_text("[DEFAULT]\nshelves = a\n[b]\nsize = 2\n", encoding="utf-8")
+    async with Service(
+        "greeter", (Common, Shelf), argv=_MEMORY, environ={}, files=[str(file)]
+    ) as service:
+        assert service.config.each(Shelf) == {"a": Shelf()}
+        said = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert sorted("Nothing uses the section [b]" in each for each in said) == [False, True]
+    assert sorted("There is no section [a]" in each for each in said) == [False, True]
+
+
 async def test_an_error_in_setup_closes_what_was_open_and_passes() -> None:
     """The error of setup comes through, and the transport that was open is closed."""
     kept: list[Service] = []
