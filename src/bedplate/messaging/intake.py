@@ -249,9 +249,13 @@ class Intake:
         self._in_use -= count
 
     def grant_due(self) -> int:
-        """Return the credit to grant now, 0 until there is enough to be worth a word."""
-        free = self._credit - self._in_use - self._outstanding
-        if free * 2 < self._credit:
+        """Return the credit to grant now, 0 until there is enough to be worth a word.
+
+        Enough is half of what is not in use: beside long work the rest must not stand still.
+        """
+        usable = self._credit - self._in_use
+        free = usable - self._outstanding
+        if free * 2 < usable or free <= 0:
             return 0
         self._outstanding += free
         return free

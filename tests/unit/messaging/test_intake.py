@@ -328,14 +328,26 @@ def test_work_done_after_its_link_died_is_not_done_again() -> None:
 
 
 def test_credit_is_granted_in_bulk() -> None:
-    """Nothing is granted until half of the credit is free."""
+    """Nothing is granted until half of what is not in use is free."""
     intake = opened(credit=10)
-    for tag in range(10):
+    for tag in range(4):
         intake.arrive(arrival(tag), NOW, WALL)
     intake.release(4)
     assert intake.grant_due() == 0
+    intake.arrive(arrival(4), NOW, WALL)
     intake.release()
     assert intake.grant_due() == 5
+    assert intake.grant_due() == 0
+
+
+def test_what_is_long_in_use_does_not_keep_the_rest_of_the_credit() -> None:
+    """Where nothing more may come, the little that is free is granted."""
+    intake = opened(credit=10)
+    for tag in range(10):
+        intake.arrive(arrival(tag), NOW, WALL)
+    assert intake.grant_due() == 0
+    intake.release()
+    assert intake.grant_due() == 1
     assert intake.grant_due() == 0
 
 

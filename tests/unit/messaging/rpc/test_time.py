@@ -548,3 +548,18 @@ async def test_progress_is_reported_from_any_thread(here: Transport, there: Tran
         client = rpc.Client(here, topic="threaded", heartbeat=10, on_progress=heard.append)
         assert await client.call("work") == "done"
     assert heard == ["from a thread", "from the loop"]
+
+
+async def test_workers_beside_long_work_do_not_stand_idle(
+    here: Transport, there: Transport
+) -> None:
+    """With most workers at long work, requests follow each other through the others."""
+    async with rpc.serve(there, Slow(), topic="slow", workers=4, accept=0):
+        client = rpc.Client(here, topic="slow", timeout=600)
+        long = [asyncio.ensure_future(client.call("sleep", seconds=60)) for _ in range(3)]
+        await asyncio.sleep(1)
+        start = here.clock.now()
+        for _ in range(10):
+            await client.call("sleep", seconds=0.1)
+        assert here.clock.now() - start == pytest.approx(1.0, abs=0.1)
+        await asyncio.gather(*long)
