@@ -206,7 +206,8 @@ class Consumer:
             self._first.set_result(None)
             await asyncio.sleep(0)  # whoever waits for the consumer has it before its deliveries
         inflow.begin()
-        why_ended = await inflow.over
+        # Shielded: who stops us does not end the inlet by that, and what is parked goes on by it.
+        why_ended = await asyncio.shield(inflow.over)
         if self._deaf:
             why, self._deaf = self._deaf, ""
             await self._leave(inflow)
