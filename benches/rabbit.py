@@ -11,6 +11,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,22 @@ __all__ = ["measure"]
 
 IN_FLIGHT = 64
 _SBIN = "/usr/sbin:/usr/local/sbin"
+_RESIDENT = """
+def resident():
+    with open("/proc/self/smaps_rollup") as lines:
+        print(next(1024 * int(line.split()[1]) for line in lines if line.startswith("Rss:")))
+"""
+_BARE = "import asyncio, msgspec; resident()"
+_CLIENT = """
+import asyncio, sys
+from bedplate.messaging import Transport, rpc
+async def main():
+    async with Transport.connect(sys.argv[1], timeout=10) as transport:
+        await rpc.Client(transport, topic="bench-echo", version="1.0").call("echo", text="hello")
+        await asyncio.sleep(0.5)
+        resident()
+asyncio.run(main())
+"""
 
 
 class Echo(rpc.Interface, topic="bench-echo", version="1.0"):
@@ -59,7 +76,8 @@ def measure(size: float = 1.0) -> list[Measurement]:
     with RabbitNode() as node:
         url = node.url()
         with _server(url):
-            return asyncio.run(_measure(url, max(64, int(20_000 * size))))
+            figures = asyncio.run(_measure(url, max(64, int(20_000 * size))))
+            return [*figures, _idle(url)]
 
 
 async def _measure(url: str, calls: int) -> list[Measurement]:
@@ -83,6 +101,27 @@ async def _measure(url: str, calls: int) -> list[Measurement]:
         ),
         Measurement(f"confirmed publishes, {IN_FLIGHT} in flight", published, "messages/s"),
     ]
+
+
+def _idle(url: str) -> Measurement:
+    """Measure what a process holds that is connected and has made one call."""
+    with tempfile.TemporaryDirectory(prefix="bedplate-bench-") as compiled:
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+        def resident(code: str) -> int:
+            command = (sys.executable, "-c", _RESIDENT + code, url)
+            for _ in range(2):  # the first compiles, and that takes memory
+                done = subprocess.run(command, env=environment, check=True, capture_output=True)
+            return int(done.stdout)
+
+        bare, client = resident(_BARE), resident(_CLIENT)
+    return Measurement(
+        "idle client, over import asyncio, msgspec",
+        (client - bare) / 1e6,
+        "MB",
+        f"resident {client / 1e6:.1f} MB, after one call",
+    )
 
 
 async def _sequential(echo: Echo, calls: int) -> float:

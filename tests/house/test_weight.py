@@ -16,6 +16,15 @@ HEAVY = frozenset(
 """Parts of the standard library that cost milliseconds and that declaring options does not need."""
 
 
+UNUSED = frozenset(
+    (
+        *("argparse", "difflib", "email", "hashlib", "http", "importlib.metadata", "json"),
+        *("multiprocessing", "pathlib", "secrets", "shutil", "tempfile", "tomllib", "zipfile"),
+    )
+)
+"""What a client that calls and is answered has no use for."""
+
+
 def brought_by(statement: str) -> set[str]:
     """Return the modules that a statement loads into a bare interpreter."""
     code = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
@@ -49,6 +58,15 @@ def test_configuration_brings_nothing_foreign_and_nothing_heavy() -> None:
     assert {name for name in brought if name.startswith("bedplate.")} == {
         name for name in brought if name.startswith(("bedplate.config", "bedplate._floor"))
     } | {"bedplate.errors"} | ({"bedplate.clock"} & brought)
+
+
+def test_a_client_brings_nothing_it_does_not_use() -> None:
+    """RPC with the RabbitMQ driver, which weighs 6 MB as it is, loads none of these heavy parts."""
+    client = "from bedplate.messaging import Transport, rpc, find_driver; find_driver('rabbit')"
+    brought = brought_by(client) - brought_by("import asyncio, msgspec")
+    assert "bedplate.messaging.drivers.rabbit._link" in brought
+    assert foreign(brought) <= {"msgspec", "typing_extensions"}
+    assert brought & UNUSED == set()
 
 
 def test_the_package_itself_brings_almost_nothing() -> None:

@@ -7,12 +7,12 @@ inbox whose token the correlation id begins with. Knows nothing of calls.
 import asyncio
 import logging
 import random
-import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, final
 
 from bedplate._floor.backoff import Backoff
+from bedplate._floor.token import token_hex
 from bedplate.clock import Deadline
 from bedplate.errors import DeadlineExceeded, LinkLost, TransportClosed, TransportError, Unsupported
 from bedplate.messaging.delivery import Delivery
@@ -324,7 +324,7 @@ class Inbox:
     def __init__(self, desk: PrivateDesk, listener: InboxListener) -> None:
         self._desk = desk
         self._closed = False
-        self.token = secrets.token_hex(6)
+        self.token = token_hex(6)
         desk.add(self.token, listener)
 
     @property

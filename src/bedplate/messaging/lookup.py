@@ -3,7 +3,6 @@
 Knows nothing of links.
 """
 
-import difflib
 import warnings
 
 from bedplate._floor import plugins
@@ -78,6 +77,8 @@ def options_for(driver: Driver, url: TransportUrl, given: Section | None) -> Sec
     for name, text in url.options:
         spec = specs.get(name)
         if spec is None:
+            import difflib  # weighs, and is for mistakes only
+
             near = difflib.get_close_matches(name[:100], specs, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise InvalidUrl(

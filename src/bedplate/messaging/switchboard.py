@@ -6,7 +6,6 @@ Acts on one loop, in one process, from opening to closing. `transport` is its pu
 import asyncio
 import logging
 import random
-import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import count
@@ -16,6 +15,7 @@ from msgspec.structs import replace
 
 from bedplate._floor.backoff import Backoff
 from bedplate._floor.process import birth
+from bedplate._floor.token import token_hex
 from bedplate.clock import Clock
 from bedplate.errors import (
     DeadlineExceeded,
@@ -109,7 +109,7 @@ class Switchboard:
         self._topology: dict[Entity, None] = {}
         self._loop = asyncio.get_running_loop()
         self._birth = birth()
-        self._id_prefix = f"{secrets.token_hex(8)}-"
+        self._id_prefix = f"{token_hex(8)}-"
         self._ids = count(1)
         self._closed = False
 

@@ -1,13 +1,13 @@
 """The publisher's side of notifications: from an event to a message the broker has taken."""
 
 import math
-import secrets
 from collections.abc import Mapping
 from typing import Literal, Self, TypedDict, Unpack, final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bedplate._floor.token import token_hex
 from bedplate.clock import Deadline
 from bedplate.errors import DeadlineExceeded, NoSuchTarget
 from bedplate.messaging.notify.notification import address_of
@@ -112,7 +112,7 @@ class Notifier:
             raise ValueError('a notification needs an event type, such as "item.created"')
         address = address_of(options.topic, priority, options.exchange)
         event = Event(
-            secrets.token_hex(8),
+            token_hex(8),
             event_type,
             options.publisher_id,
             priority,

@@ -3,7 +3,6 @@
 Built once from the registered objects; decides without running anything. Pure.
 """
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable
 
@@ -128,6 +127,8 @@ class Routes:
             {name for table in self._tables.get(namespace, ()) for name in table.methods}
         )
         where = f" in the namespace {namespace!r}" if namespace else ""
+        import difflib  # weighs, and is for mistakes only
+
         near = difflib.get_close_matches(method[:100], names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return NoSuchMethod.say(

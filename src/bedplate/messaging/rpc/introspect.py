@@ -7,7 +7,6 @@ who serve a topic, `describe` asks one of them what it serves. Knows no broker.
 import asyncio
 import logging
 import os
-import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from bedplate._floor.token import token_hex
 from bedplate.clock import Deadline
 from bedplate.errors import MalformedMessage, MessagingError, ReplyPathLost, TransportError
 from bedplate.messaging.delivery import Delivery
@@ -272,7 +272,7 @@ class _Answers:
 
     def ask(self, inbox: Inbox, method: str, everybody: Address, wait: float) -> None:
         """Send the question. Raises `LinkLost` where there is no link just now."""
-        self._call, self._since = f"{inbox.token}.{secrets.token_hex(4)}", self._now()
+        self._call, self._since = f"{inbox.token}.{token_hex(4)}", self._now()
         request = Request(
             self._call, method, reply_to=inbox.address, namespace=NAMESPACE, timeout=wait
         )

@@ -8,7 +8,6 @@ import os
 import ssl
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from bedplate.amqp091 import (
     AmqPlain,
@@ -158,6 +157,6 @@ def _logins(options: RabbitOptions, user: str, password: str) -> list[Login]:
 
 
 def _who(options: RabbitOptions) -> dict[str, str]:
-    program = Path(sys.argv[0] or "python").name
+    program = os.path.basename(sys.argv[0] or "python")  # noqa: PTH119 - pathlib weighs
     name = options.connection_name or f"{program}:{os.getpid()}"
     return {"product": "bedplate", "platform": "Python", "connection_name": name}
