@@ -42,6 +42,8 @@ _NAME = "bedplate"
 _LONGEST = MappingProxyType({"traceparent": 256, "tracestate": 512, "baggage": 8192})
 """How many characters such a header may have: at least what its standard demands, and no more."""
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_LONGEST_TOLD = 256
+"""How many characters of an id, or the type of an event, a span tells."""
 _KEPT = 1000
 """How many sorts of work and of messages are remembered with their attributes."""
 _SYSTEMS = MappingProxyType({"rabbit": "rabbitmq", "rabbits": "rabbitmq"})
@@ -172,7 +174,7 @@ class OpenTelemetryObserver:
             return
         about: _Attributes = {"messaging.operation.type": "process", "error.type": event.verdict}
         if event.id:
-            about["messaging.message.id"] = event.id
+            about["messaging.message.id"] = _clean(event.id)
         topic = place_of(event.address)
         if topic:
             about["messaging.destination.name"] = topic
@@ -338,19 +340,25 @@ def _told(work: Work) -> _Attributes:
     """Return the attributes that belong to this one piece of work."""
     found: _Attributes = {"messaging.message.body.size": work.size}
     if work.id:
-        found["messaging.message.id"] = work.id
+        found["messaging.message.id"] = _clean(work.id)
     if work.correlation_id:
-        found["messaging.message.conversation_id"] = work.correlation_id
+        found["messaging.message.conversation_id"] = _clean(work.correlation_id)
     if work.address.kind.value == "private":
         found["messaging.destination.temporary"] = True
     elif work.address.server_name:
         found["bedplate.server"] = work.address.server_name
     if work.verb == "notify":
-        found["bedplate.event_type"] = work.name
+        found["bedplate.event_type"] = _clean(work.name)
     if work.handling:
         found["bedplate.waited"] = work.waited
         found["bedplate.attempts"] = work.attempts
     return found
+
+
+def _clean(text: str) -> str:
+    """Return what a peer wrote as something that every exporter can send."""
+    text = text[:_LONGEST_TOLD]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _about(place: str, kind: str) -> _Attributes:

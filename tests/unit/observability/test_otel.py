@@ -496,6 +496,28 @@ def test_hostile_trace_headers_are_ignored(
     assert span.parent is None
 
 
+@given(text=st.text(st.characters(), max_size=20), times=st.sampled_from([1, 100]))
+def test_what_peers_write_can_be_exported(text: str, times: int) -> None:
+    """Ids and types of events are bounded and proper text, whatever bytes they came from."""
+    side = Side()
+    told = text * times + "\udcff"
+    for handling in (False, True):
+        work = Work(
+            verb="notify",
+            address=ORDERS,
+            handling=handling,
+            name=told,
+            id=told,
+            correlation_id=told,
+        )
+        side.observer.begun(work).ended(None)
+    for span in side.spans:
+        for value in attributes(span).values():
+            assert len(str(value)) <= 256
+            str(value).encode()
+        assert span.name in ("notify orders", "process orders")
+
+
 def test_an_endless_tracestate_is_not_carried_on() -> None:
     """A good traceparent beside a tracestate of a megabyte is used without it."""
     side = Side()
