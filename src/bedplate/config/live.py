@@ -115,12 +115,22 @@ class Snapshot:
     is reloaded meanwhile. ``generation`` counts from 1. Safe from any thread.
     """
 
-    __slots__ = ("_held", "_known", "_pins", "_repeated", "_settled", "_trees", "generation")
+    __slots__ = (
+        "_held",
+        "_known",
+        "_pins",
+        "_read",
+        "_repeated",
+        "_settled",
+        "_trees",
+        "generation",
+    )
 
     def __init__(
         self, known: _Known, trees: tuple[Tree, ...], settled: Settled, generation: int, pins: Pins
     ) -> None:
         self._known, self._trees, self._settled, self._pins = known, trees, settled, pins
+        self._read = settled.resolved.given  # what of the schema has values in this generation
         self._held = _Sections(self)
         self._repeated: dict[type[Section], Mapping[str, Section]] = {}
         self.generation = generation
@@ -222,11 +232,12 @@ class Snapshot:
     def _take_in(self, cls: type[Section], name: str | None) -> None:
         """Take a section in that is not yet known in this generation. Call with the lock."""
         schema = self._known.adding(cls, name)
-        if not self._settled.resolved.given.has(cls, name):
+        if not self._read.has(cls, name):
             section = describe(cls, name).name
             self._settled = settle_late(
                 self._settled, self._trees, schema, self._known.rules, self._pins, section
             )
+            self._read = self._read.adding(cls, name)
             self._repeated.clear()  # a section may be of another class now
 
     def _seal(self) -> None:

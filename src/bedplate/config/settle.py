@@ -122,12 +122,15 @@ def settle_late(
 ) -> Settled:
     """Take one more section in, checked alone. Raises `InvalidConfig` for what is wrong in it.
 
-    Of a shape, all sections are taken in that are named by the same option.
+    Of a shape, all sections are taken in that are named by the same option; and always those that
+    have another shape than before, because the schema may know more than this one section.
     """
     resolved = resolve(trees, schema, pins)
     each, only = schema.sections[section].each, {section}
     if each:
         only = {name for name, shapes in resolved.named.items() if shapes[0].each == each}
+    known = before.resolved.named
+    only |= {name for name, shapes in resolved.named.items() if known.get(name) != shapes}
     converted = convert(resolved.merged, resolved.schema, prefix=rules.prefix, only=only)
     unknown = [found for found in rules.judge(resolved) if found.section in only]
     remarks = (*resolved.remarks, *resolved.findings)

@@ -255,3 +255,21 @@ def test_a_section_that_comes_late_cannot_be_one_that_is_named(path: Path) -> No
             ask()
         assert {each.code for each in caught.value.findings} == {"section-name"}
         assert caught.value.findings[0].line == 2
+
+
+def test_an_old_generation_learns_what_came_after_it(path: Path) -> None:
+    """A driver that came with a later one is known in it too, whatever it is asked for first."""
+
+    class Other(Section):
+        size: int = option(default=1)
+
+    path.write_text(TEXT)
+    late = Config.load(
+        [Common, Backend], program="stock", argv=(), environ={}, files=[path], unknown="defer"
+    )
+    old = late.snapshot()
+    late.reload()
+    assert list(late.each(Nfs)) == ["slow"]
+    assert old[Other] == Other()
+    assert old.each(Backend)["slow"] == Nfs(driver="nfs", share="a:/b", size=3)
+    assert type(old.each(Backend)["fast"]) is Backend

@@ -698,6 +698,23 @@ def test_late_sections_are_reloaded_too(write: Writer) -> None:
     assert (config[Pool].size, config.named(Pool, "other").size) == (2, 3)
 
 
+def test_a_snapshot_learns_sections_in_any_order(write: Writer) -> None:
+    """One that came late in a newer generation can be asked for after another in an older one."""
+
+    class First(Section):
+        size: int = option(default=1)
+
+    class Second(Section):
+        size: int = option(default=2)
+
+    config = load(files=(write("[first]\nsize = 3\n"),))
+    held = config.snapshot()
+    config.reload()
+    assert config[First].size == 3
+    assert held[Second].size == 2
+    assert held[First].size == 3
+
+
 def test_a_snapshot_holds_one_generation(write: Writer) -> None:
     """Inside a snapshot all sections are of one generation, late ones included."""
     config = load(files=(write("[api]\nworkers = 5\n[pool]\nsize = 5\n"),))
