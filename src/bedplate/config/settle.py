@@ -189,9 +189,11 @@ def _reshaped_by(section: SectionSpec, old: Settled, new: Settled) -> OptionSpec
         return None
     if now is None or now[0].name != before[0].name:
         return old.schema.get(*split_key(before[0].each))
-    if now[-1].name != before[-1].name:
-        return section.options.get(before[0].driver_option)
-    return None
+    driver = section.options.get(before[0].driver_option)
+    if driver is None or now[-1].name == before[-1].name:
+        return None
+    was, is_now = (each.values.get(section.name, {}).get(driver.name) for each in (old, new))
+    return driver if was != is_now else None  # else its class only came since
 
 
 def _whole(section: SectionSpec, old: Settled, new: Settled) -> dict[str, tuple[Raw, ...]]:

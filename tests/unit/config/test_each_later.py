@@ -273,3 +273,19 @@ def test_an_old_generation_learns_what_came_after_it(path: Path) -> None:
     assert old[Other] == Other()
     assert old.each(Backend)["slow"] == Nfs(driver="nfs", share="a:/b", size=3)
     assert type(old.each(Backend)["fast"]) is Backend
+
+
+def test_a_class_that_came_since_is_no_change_of_a_driver(path: Path) -> None:
+    """A reload takes over what is mutable, and has nothing to refuse."""
+    path.write_text(TEXT)
+    late = Config.load(
+        [Common, Backend], program="stock", argv=(), environ={}, files=[path], unknown="defer"
+    )
+    old = late.snapshot()
+    late.reload()
+    assert list(old.each(Nfs)) == ["slow"]
+    path.write_text(TEXT.replace("size = 3", "size = 4"))
+    changes = late.reload()
+    assert [each.key for each in changes.changed] == ["slow.size"]
+    assert changes.findings == ()
+    assert late.each(Nfs)["slow"].size == 4
