@@ -19,7 +19,16 @@ HEAVY = frozenset(
 UNUSED = frozenset(
     (
         *("argparse", "difflib", "email", "hashlib", "http", "importlib.metadata", "json"),
-        *("multiprocessing", "pathlib", "secrets", "shutil", "tempfile", "tomllib", "zipfile"),
+        *(
+            "multiprocessing",
+            "pathlib",
+            "random",
+            "secrets",
+            "shutil",
+            "tempfile",
+            "tomllib",
+            "zipfile",
+        ),
     )
 )
 """What a client that calls and is answered has no use for."""

@@ -7,12 +7,12 @@ deaf"). What comes through is `inflow`'s business.
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Callable
 
 from msgspec import Struct
 
 from bedplate._floor.backoff import Backoff
+from bedplate._floor.token import chance
 from bedplate.errors import (
     LinkLost,
     SubscriptionLost,
@@ -173,7 +173,7 @@ class Consumer:
             if not retryable or not self._first.done():
                 raise why
             failures = 1 if self._stage.now() - began >= _PROVEN else failures + 1
-            wait = _DEAF.delay(failures, random.random())  # noqa: S311 - jitter
+            wait = _DEAF.delay(failures, chance())
             self._interruptions += 1
             _log.warning("%s; taking it again in %.1f s", str(why).rstrip("."), wait)
             await asyncio.sleep(wait)

@@ -6,13 +6,12 @@ inbox whose token the correlation id begins with. Knows nothing of calls.
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, final
 
 from bedplate._floor.backoff import Backoff
-from bedplate._floor.token import token_hex
+from bedplate._floor.token import chance, token_hex
 from bedplate.clock import Deadline
 from bedplate.errors import DeadlineExceeded, LinkLost, TransportClosed, TransportError, Unsupported
 from bedplate.messaging.delivery import Delivery
@@ -228,7 +227,7 @@ class PrivateDesk:
                 failures = 0
                 while await self._one_inlet(link):
                     failures += 1
-                    wait = _AGAIN.delay(failures, random.random())  # noqa: S311 - jitter
+                    wait = _AGAIN.delay(failures, chance())
                     _log.warning("The private address was lost; opening one in %.1f s", wait)
                     await asyncio.sleep(wait)
         except TransportError as error:

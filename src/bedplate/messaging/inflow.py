@@ -6,13 +6,13 @@ again. Opens and closes nothing.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, final
 
 from msgspec import Struct
 
+from bedplate._floor.token import chance
 from bedplate.errors import Unsupported
 from bedplate.messaging.delivery import Delivery, Dropped, Receive
 from bedplate.messaging.driver import Inlet
@@ -185,8 +185,8 @@ class Inflow:
         now = self._stage.now()
         told: tuple[Settling, ...] | ParkedFor = ()
         if self._live:
-            chance = random.random() if backoff else 1.0  # noqa: S311 - jitter
-            told = self._intake.settle(tag, how, now, chance=chance, delay=backoff)
+            drawn = chance() if backoff else 1.0
+            told = self._intake.settle(tag, how, now, chance=drawn, delay=backoff)
             if isinstance(told, tuple):
                 self._tell(told)
                 if told and told[0].how is not how and told[0].how.how is Settlement.REJECT:

@@ -6,11 +6,11 @@ what is sent or received over it.
 
 import asyncio
 import logging
-import random
 from typing import Protocol
 
 from msgspec import Struct
 
+from bedplate._floor.token import chance
 from bedplate.clock import Clock
 from bedplate.config import Section
 from bedplate.errors import (
@@ -223,7 +223,7 @@ class Line:
             if error is None:
                 # Shielded: when the line is closed this wait is cancelled, the news is not.
                 error = await asyncio.shield(ears.ended)
-                wait = self._recovery.lost(self.route.clock.now(), random.random())  # noqa: S311 - jitter
+                wait = self._recovery.lost(self.route.clock.now(), chance())
             else:
                 wait = self._after_failure(error)
             self._report(error, wait)
@@ -236,8 +236,7 @@ class Line:
         refused = not isinstance(error, ConnectFailed | LinkLost)
         if refused and self.epoch == 0:
             return None  # a mistake in the configuration: whoever starts us should hear of it now
-        chance = random.random()  # noqa: S311 - jitter
-        return self._recovery.failed(self.route.clock.now(), chance, refused=refused)
+        return self._recovery.failed(self.route.clock.now(), chance(), refused=refused)
 
     def _report(self, error: TransportError, wait: float | None) -> None:
         # The same reason again, for hours perhaps, is no news; nor is what whoever opened this

@@ -8,13 +8,13 @@ is told to whom it concerns, who takes the source again. Knows the `Watched` and
 
 import asyncio
 import logging
-import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
+from bedplate._floor.token import chance
 from bedplate.errors import TransportError
 from bedplate.messaging.line import Line
 from bedplate.messaging.types import Entity, Standing, Support, Topology
@@ -102,7 +102,7 @@ class Lookout:
     async def _keep(self) -> None:
         while True:
             # Spread out: a fleet that was started at once must not look at once.
-            wait = self._every * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+            wait = self._every * (0.75 + chance() / 2)
             if any(not doubt.stalled for doubt in self._doubts.values()):
                 wait = min(wait, _SURE_AFTER)
             await asyncio.sleep(wait)

@@ -5,7 +5,6 @@ Acts on one loop, in one process, from opening to closing. `transport` is its pu
 
 import asyncio
 import logging
-import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import count
@@ -15,7 +14,7 @@ from msgspec.structs import replace
 
 from bedplate._floor.backoff import Backoff
 from bedplate._floor.process import birth
-from bedplate._floor.token import token_hex
+from bedplate._floor.token import chance, token_hex
 from bedplate.clock import Clock
 from bedplate.errors import (
     DeadlineExceeded,
@@ -184,7 +183,7 @@ class Switchboard:
             tries += 1
             held.stage = "sending"
             if self.talk.link is not None:
-                await asyncio.sleep(_REPEAT.delay(tries, random.random()))  # noqa: S311 - jitter
+                await asyncio.sleep(_REPEAT.delay(tries, chance()))
 
     async def _hand_over(self, held: Held) -> None:
         if self.outbox.free(held.message.address):

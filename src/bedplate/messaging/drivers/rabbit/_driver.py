@@ -1,6 +1,6 @@
 """The RabbitMQ driver itself: what it offers, its settings, how it connects."""
 
-import random
+import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import ClassVar, final
@@ -17,6 +17,10 @@ from bedplate.messaging.url import TransportUrl
 __all__ = ["RabbitDriver"]
 
 
+def _shuffle(hosts: list[Host]) -> None:
+    hosts.sort(key=lambda _: os.urandom(8))
+
+
 @final
 class RabbitDriver:
     """Connects to RabbitMQ. ``shuffle`` decides in which order hosts are tried, in place."""
@@ -28,7 +32,7 @@ class RabbitDriver:
     status: ClassVar[Status] = Status()
     dialects: ClassVar[Mapping[str, Naming]] = MappingProxyType({"native": NAMING})
 
-    def __init__(self, shuffle: Callable[[list[Host]], None] = random.shuffle) -> None:
+    def __init__(self, shuffle: Callable[[list[Host]], None] = _shuffle) -> None:
         self._shuffle = shuffle
 
     async def connect(self, url: TransportUrl, options: Section, hear: LinkEvents) -> Link:

@@ -7,13 +7,13 @@ channel for each thing that may be refused, so that a refusal closes nothing els
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ParamSpec
 
 from msgspec.structs import replace
 
-from bedplate._floor.token import token_hex
 from bedplate.amqp091 import (
     Blocked,
     Cause,
@@ -193,7 +193,7 @@ class RabbitLink:
         """Return the address of this link's own reply queue, making it the first time."""
         self._check()
         if self._private is None or not self._private_declared:
-            self._private = self._private or Address.private(f"reply-{token_hex(12)}")
+            self._private = self._private or Address.private(f"reply-{os.urandom(12).hex()}")
             talk = self._talk()
             talk.channel.queue_declare(self._private.name, exclusive=True)
             talk.expected = 1

@@ -3,10 +3,10 @@
 Pure but for the words it puts on a channel. Knows names and settings; waits for nothing.
 """
 
+import os
 from math import inf
 from typing import NamedTuple
 
-from bedplate._floor.token import token_hex
 from bedplate.amqp091 import Channel, ChannelClosed, FieldTable, FieldValue, ReplyCode
 from bedplate.messaging.drivers.rabbit._names import EXCHANGE, NAMING, route
 from bedplate.messaging.drivers.rabbit._options import RabbitOptions
@@ -71,7 +71,7 @@ def fanout_queue(address: Address, options: RabbitOptions) -> Queue:
     """Return where a receiver of a fanout reads: a queue of its own, or the stream of them all."""
     key = route(address).key
     if not options.stream_fanout:
-        name = key.encode()[:200].decode(errors="ignore") + token_hex(12)
+        name = key.encode()[:200].decode(errors="ignore") + os.urandom(12).hex()
         limit: FieldTable = {"x-max-length": options.fanout_limit}
         return Queue(name, key, exclusive=True, arguments=limit)
     arguments: dict[str, FieldValue] = {
