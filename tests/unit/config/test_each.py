@@ -1,5 +1,7 @@
 """Sections that an option names, in a program that runs."""
 
+import pickle
+import traceback
 from pathlib import Path
 
 import pytest
@@ -19,14 +21,18 @@ from tests.unit.config.backends import (
 from bedplate.config import (
     Secret,
     Section,
+    Url,
     audit,
     check,
     file_lines,
     findings_json,
+    findings_sarif,
     findings_text,
     option,
+    write_schema,
 )
-from bedplate.errors import InvalidConfig, NoSuchOption
+from bedplate.config.readers import sample_ini, sample_toml
+from bedplate.errors import InvalidConfig, NoSuchOption, SecretNotSerialisable
 
 
 @pytest.fixture
@@ -223,3 +229,44 @@ def test_sections_of_toml_are_named_alike(path: Path) -> None:
     path = path.with_suffix(".toml")
     text = '[DEFAULT]\nenabled_backends = ["a"]\n[a]\ndriver = "lvm"\ngroup = "g"\nsize = 2\n'
     assert load(text, path=path).each(Lvm) == {"a": Lvm(driver="lvm", group="g", size=2)}
+
+
+class Cloud(Backend, when="cloud"):
+    token: Secret[str] = option(default=Secret("hunter2-default"))
+    store: Url = option(default=Url("a://b"))
+
+
+@pytest.mark.parametrize("kind", ["conf", "toml", "environment"])
+def test_secrets_of_named_sections_show_nowhere(kind: str, path: Path) -> None:
+    """Whatever they come from, and however they are printed; of a mistake beside them as well."""
+    secret, environ = "hunter2", dict[str, str]()
+    text = (
+        "[DEFAULT]\nenabled_backends = ['a']\n[a]\ndriver = 'cloud'\nkey = '{0}'\ntoken = '{0}'\n"
+    )
+    text = f"{text.format(secret)}store = 'a://u:{secret}@h/'\n"
+    if kind == "conf":
+        text = text.replace("['a']", "a")
+    elif kind == "environment":
+        names = {"KEY": secret, "TOKEN": secret, "STORE": f"a://u:{secret}@h/"}
+        environ = {f"STOCK_A__{name}": value for name, value in names.items()}
+        text = "[DEFAULT]\nenabled_backends = a\n[a]\ndriver = cloud\n"
+    path = path.with_suffix(".toml" if kind == "toml" else ".conf")
+    config = load(text, Common, Cloud, path=path, environ=environ)
+    made = config.each(Cloud)["a"]
+    assert (made.key.reveal(), made.token.reveal()) == (secret, secret)
+    printed = [f"{config.each(Backend)!r}{made!r}{config!r}{config.rows()!r}{config.schema!r}"]
+    printed += [
+        f"{row}{config.explain(row.key)}{config.explain(row.key)!r}" for row in config.rows()
+    ]
+    printed += [write_schema(config.schema), sample_ini(config.schema), sample_toml(config.schema)]
+    with pytest.raises(SecretNotSerialisable):
+        pickle.dumps(made)
+    for old, new in (("cloud", "clodu"), ("driver", "drivre"), ("enabled_", "unabled_")):
+        with pytest.raises(InvalidConfig) as caught:
+            load(text.replace(old, new), Common, Cloud, path=path, environ=environ).seal()
+        found = audit([path], sections=[Common, Cloud], program="stock", environ=environ)
+        printed += [str(caught.value), "".join(traceback.format_exception(caught.value))]
+        printed += [pickle.dumps(caught.value).decode("latin-1"), findings_json(found.findings)]
+        printed += [findings_text(found.findings, schema=found.schema, lines=file_lines())]
+        printed += [findings_sarif(found.findings, version="1")]
+    assert secret not in "".join(printed)
