@@ -174,39 +174,40 @@ def material(schema: Path, file: Path) -> Material:
     return Material(options, schema, file, texts, frozenset(left_out), mistakes, read, kinds)
 
 
-_Groups: TypeAlias = Mapping[str, Mapping[str, list[Mapping[str, object]]]]
+_Entry: TypeAlias = Mapping[str, object]
 
 
-def _shown_defaults(groups: _Groups) -> Mapping[tuple[str, str], str]:
+def _entries(groups: Mapping[str, object]) -> Iterator[tuple[str, str, _Entry]]:
+    """Go through what the generator says of each option, with its section and name."""
+    for section, about in groups.items():
+        opts = about.get("opts") if isinstance(about, Mapping) else None
+        for entry in opts if isinstance(opts, list) else ():
+            yield section, str(entry.get("dest") or entry["name"]).replace("-", "_"), entry
+
+
+def _shown_defaults(groups: Mapping[str, object]) -> Mapping[tuple[str, str], str]:
     return {
-        (section, _name(entry)): str(entry["sample_default"])
-        for section, about in groups.items()
-        for entry in about["opts"]
+        (section, name): str(entry["sample_default"])
+        for section, name, entry in _entries(groups)
         if entry.get("sample_default") is not None
     }
 
 
-def _name(entry: Mapping[str, object]) -> str:
-    return str(entry.get("dest") or str(entry["name"]).replace("-", "_"))
-
-
-def _options(groups: _Groups) -> Iterable[Described]:
+def _options(groups: Mapping[str, object]) -> Iterator[Described]:
     seen: set[tuple[str, str]] = set()
-    for section, about in groups.items():
-        for entry in about["opts"]:
-            name = _name(entry)
-            if not _NAME.fullmatch(name) or not _NAME.fullmatch(section):
-                raise BenchFailed(
-                    contestant="bedplate",
-                    why=f"the option {section}.{name} cannot be the name of an attribute.",
-                )
-            if (section, name) not in seen:
-                seen.add((section, name))
-                yield _described(section, name, entry)
+    for section, name, entry in _entries(groups):
+        if not _NAME.fullmatch(name) or not _NAME.fullmatch(section):
+            raise BenchFailed(
+                contestant="bedplate",
+                why=f"the option {section}.{name} cannot be the name of an attribute.",
+            )
+        if (section, name) not in seen:
+            seen.add((section, name))
+            yield _described(section, name, entry)
 
 
-def _described(section: str, name: str, entry: Mapping[str, object]) -> Described:
-    kind = _KINDS.get(str(entry["type"]), "str")
+def _described(section: str, name: str, entry: _Entry) -> Described:
+    kind = _KINDS.get(str(entry.get("type")), "str")
     listed = entry.get("choices")
     pairs = listed if isinstance(listed, list) else []
     choices = [each[0] if isinstance(each, list) else each for each in pairs]
@@ -277,7 +278,7 @@ def _write_forms(given: Material, folder: Path) -> dict[str, dict[str, str]]:
     """Write the file in all forms: right, with each mistake, and with all of them."""
     variants: dict[str, tuple[Mistake, ...]] = {"": (), "all": given.mistakes}
     variants |= {mistake.what: (mistake,) for mistake in given.mistakes}
-    lines = given.file.read_text(encoding="utf-8").split("\n")
+    lines = given.file.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
     original = "\n".join(
         line for number, line in enumerate(lines, 1) if number not in given.left_out
     )
@@ -292,14 +293,15 @@ def _write_forms(given: Material, folder: Path) -> dict[str, dict[str, str]]:
             "toml": _toml(texts, given.kinds),
             "variables": json.dumps(
                 {
-                    f"APP_{section}_{name}".upper(): text[-1]
+                    f"APP_{section}_{name}".upper(): ",".join(text) if many else text[-1]
                     for (section, name), text in texts.items()
+                    for many in [given.kinds.get((section, name)) == "multi"]
                 }
             ),
         }
         for form, content in contents.items():
             file = folder / f"{number}.{form}"
-            file.write_text(content, encoding="utf-8")
+            file.write_text(content, encoding="utf-8", errors="surrogateescape")
             written[form][what] = str(file)
     return written
 

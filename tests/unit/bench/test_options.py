@@ -62,6 +62,7 @@ def test_all_forms_say_the_same(shop: Trial) -> None:
     variables = json.loads(Path(shop.forms["variables"][""]).read_text())
     assert variables["APP_API_WORKERS"] == "8"
     assert variables["APP_DEFAULT_DEBUG"] == "true"
+    assert variables["APP_API_FILTERS"] == "one,two"
     assert len(variables) == 12
 
 
