@@ -119,14 +119,15 @@ def option_sets(draw: st.DrawFn) -> list[Made]:
     )
     old = draw(st.permutations(_OLD))
     made: list[Made] = []
-    for number, (group, name) in enumerate(places):
+    for group, name in places:
         sort = SORTS[draw(st.sampled_from(sorted(SORTS)))]
         facts: dict[str, Any] = {**sort.facts, "default": draw(st.sampled_from(sort.defaults))}
         for fact in ("required", "secret", "mutable", "advanced"):
             if draw(st.integers(0, 4)) == 4:
                 facts[fact] = True
         if draw(st.integers(0, 3)) == 3:
-            facts["deprecated_opts"] = old[number : number + 1]
+            count = draw(st.integers(1, 2))
+            facts["deprecated_opts"], old = old[:count], old[count:]
         if draw(st.integers(0, 5)) == 5:
             facts["sample_default"] = "<here>"
         if draw(st.integers(0, 5)) == 5:

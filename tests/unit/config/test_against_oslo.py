@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import permutations, product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -76,6 +77,29 @@ def one(sort: str, text: str, **facts: object) -> set[str]:
 def test_a_value_is_read_as_oslo_config_reads_it(sort: str, text: str) -> None:
     """Any text for any type gives the same value, or what a listed difference says."""
     assert one(sort, text) <= DIFFERENCES.keys()
+
+
+@pytest.mark.parametrize("sort", sorted(SORTS))
+def test_each_word_is_read_as_oslo_config_reads_it(sort: str) -> None:
+    """Each word alone for each type, with a default and without, none of them by chance."""
+    options, lines = [Made("DEFAULT", cfg.StrOpt("name", default="n"))], ["[DEFAULT]"]
+    for number, (word, default) in enumerate(product(WORDS, SORTS[sort].defaults[:2])):
+        made = SORTS[sort].make(f"o{number}", default=default, **SORTS[sort].facts)
+        options.append(Made("DEFAULT", made))
+        lines.append(f"o{number} = {word}")
+    assert compared(options, "\n".join([*lines, ""]).encode()) <= DIFFERENCES.keys()
+
+
+@pytest.mark.parametrize("multi", [False, True])
+@pytest.mark.parametrize("lines", sorted(permutations(["new = a", "old = b", "[x]", "gone = c"])))
+def test_old_names_are_read_as_oslo_config_reads_them(lines: Sequence[str], multi: bool) -> None:  # noqa: FBT001 - drawn
+    """Whichever names of an option a file has, in whatever order, the same one counts."""
+    make = cfg.MultiStrOpt if multi else cfg.StrOpt
+    old = [cfg.DeprecatedOpt("old"), cfg.DeprecatedOpt("gone", group="x")]
+    options = [Made("DEFAULT", make("new", deprecated_opts=old)), Made("x", cfg.StrOpt("old"))]
+    for first in range(len(lines)):
+        data = "\n".join(["[DEFAULT]", *lines[first:], ""]).encode()
+        assert compared(options, data) == set()
 
 
 TEXT = cfg.StrOpt("text")
