@@ -29,6 +29,7 @@ class StockService(Stock):
         assert_type(context, rpc.Context)
         return len(item) * count
 
+    @rpc.silent
     @rpc.expose
     async def count(self) -> int:
         """Count them."""

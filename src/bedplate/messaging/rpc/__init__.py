@@ -15,7 +15,6 @@ Stands on the transport's public API alone.
 from bedplate.messaging.rpc.access import Access as Access
 from bedplate.messaging.rpc.access import AccessPolicy as AccessPolicy
 from bedplate.messaging.rpc.access import Served as Served
-from bedplate.messaging.rpc.access import expose as expose
 from bedplate.messaging.rpc.caller import ClientStatistics as ClientStatistics
 from bedplate.messaging.rpc.client import Client as Client
 from bedplate.messaging.rpc.client import client as client
@@ -39,6 +38,8 @@ from bedplate.messaging.rpc.introspect import Presence as Presence
 from bedplate.messaging.rpc.introspect import describe as describe
 from bedplate.messaging.rpc.introspect import stats as stats
 from bedplate.messaging.rpc.introspect import survey as survey
+from bedplate.messaging.rpc.marks import expose as expose
+from bedplate.messaging.rpc.marks import silent as silent
 from bedplate.messaging.rpc.options import Choices as Choices
 from bedplate.messaging.rpc.options import Options as Options
 from bedplate.messaging.rpc.serializer import Serializer as Serializer
@@ -80,6 +81,7 @@ __all__ = [
     "expose",
     "json_schema",
     "serve",
+    "silent",
     "stats",
     "survey",
 ]

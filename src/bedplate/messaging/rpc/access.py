@@ -1,30 +1,26 @@
 """Which methods of a server may be reached, and by whom.
 
 Two questions, answered at two times. Which methods there are at all is settled when the server is
-made (`Served`, `expose`): what is not served is no such method, and nobody learns that it exists.
-Who may call one is asked of an `AccessPolicy`, request by request. Decides only; knows nothing of
-how requests come and answers go.
+made (`Served`): what is not served is no such method, and nobody learns that it exists. Who may
+call one is asked of an `AccessPolicy`, request by request. Decides only; knows nothing of how
+requests come and answers go.
 """
 
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeVar
+from typing import Literal
 
 from msgspec import Struct
 
 from bedplate.messaging.wire.values import NO_CONTEXT
 
-__all__ = ["Access", "AccessPolicy", "Served", "admits", "check_policy", "expose", "is_exposed"]
-
-F = TypeVar("F", bound=Callable[..., object])
+__all__ = ["Access", "AccessPolicy", "Served", "admits", "check_policy"]
 
 _log = logging.getLogger("bedplate.messaging.rpc")
 
-_MARK = "_bedplate_exposed"
-
 Served = Literal["public", "exposed"]
-"""Which methods of handlers are served: all public ones, or those marked with `expose`."""
+"""Which methods of handlers are served: all public ones, or those marked by `rpc.expose`."""
 
 
 class Access(Struct, frozen=True, kw_only=True):
@@ -32,7 +28,7 @@ class Access(Struct, frozen=True, kw_only=True):
 
     ``namespace`` and ``version`` are as the caller asked, empty for any. ``peer`` is what it calls
     itself and ``context`` what it sent: neither is authenticated by anything but the broker that
-    let it in. ``exposed``: whether the method is marked with `expose`.
+    let it in. ``exposed``: whether the method is marked.
     """
 
     method: str
@@ -48,26 +44,6 @@ AccessPolicy = Callable[[Access], bool]
 
 Only True lets in. One that raises refuses, and its error is logged.
 """
-
-
-def expose(method: F) -> F:
-    """Mark a method as meant for callers; see ``methods=`` of `bedplate.messaging.rpc.serve`.
-
-    A mark on the declaration in an `Interface` holds for the method that implements it. Raises
-    TypeError for names with a leading underscore, which are never served.
-    """
-    function = method.__func__ if isinstance(method, staticmethod | classmethod) else method
-    if not inspect.isroutine(function):
-        raise TypeError(f"{method!r} cannot be exposed: only methods can")
-    if function.__name__.startswith("_"):
-        raise TypeError(f"{function.__name__} cannot be exposed: its underscore keeps it private")
-    setattr(function, _MARK, True)
-    return method
-
-
-def is_exposed(method: object) -> bool:
-    """Whether a function or bound method is marked with `expose`."""
-    return getattr(method, _MARK, False) is True
 
 
 def check_policy(policy: object) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from bedplate.errors import NoSuchMethod, RemoteError, UnsupportedVersion
-from bedplate.messaging.rpc.access import Served, is_exposed
+from bedplate.messaging.rpc.access import Served
 from bedplate.messaging.rpc.interface import Interface, contract_of
+from bedplate.messaging.rpc.marks import is_exposed, is_silent
 from bedplate.messaging.rpc.serializer import PLAIN, Codec
 from bedplate.messaging.rpc.signature import Signature, public_methods, read_signature
 
@@ -32,12 +33,14 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 class Handler(Struct, frozen=True, eq=False):
     """One method that can be run. ``function`` is bound.
 
-    ``exposed`` is its mark. ``instant``: it is plain and quick, and runs without a worker.
+    ``exposed`` and ``silent`` are its marks. ``instant``: it is plain and quick, and runs without
+    a worker.
     """
 
     function: Callable[..., object]
     signature: Signature
     exposed: bool = False
+    silent: bool = False
     instant: bool = False
 
 
@@ -150,7 +153,11 @@ def _methods(handler: object, codec: Codec, *, instant: bool) -> dict[str, Handl
         bound = getattr(handler, name)
         signature = read_signature(bound, f"{kind.__name__}.{name}", declared, codec)
         methods[name] = Handler(
-            bound, signature, is_exposed(bound) or is_exposed(declared), instant
+            bound,
+            signature,
+            exposed=is_exposed(bound, declared),
+            silent=is_silent(bound, declared),
+            instant=instant,
         )
     if missing:
         raise TypeError(f"{kind.__name__} does not implement {', '.join(missing)}")

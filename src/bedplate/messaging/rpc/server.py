@@ -194,7 +194,7 @@ class Server:
         turn = Turn(delivery, asked)
         if request.reply_to is not None:
             self._by_call[request.id] = turn
-            if request.heartbeat is not None:
+            if request.heartbeat is not None and not handler.silent:
                 asked.heart = Heart(self._answers, request, deadline, partial(_state, turn))
         self._shift.take(turn)
         if asked.heart is not None and not turn.over:

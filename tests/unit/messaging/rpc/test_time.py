@@ -563,3 +563,51 @@ async def test_workers_beside_long_work_do_not_stand_idle(
             await client.call("sleep", seconds=0.1)
         assert here.clock.now() - start == pytest.approx(1.0, abs=0.1)
         await asyncio.gather(*long)
+
+
+class Quiet(rpc.Interface, topic="quiet"):
+    """Methods that speak for themselves."""
+
+    @rpc.silent
+    async def work(self, seconds: float) -> str:
+        raise NotImplementedError
+
+    async def reporting(self, every: float) -> str:
+        raise NotImplementedError
+
+
+class QuietService(Quiet):
+    """Implements it, and marks one more."""
+
+    async def work(self, seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return "worked"
+
+    @rpc.silent
+    async def reporting(self, every: float) -> str:
+        for step in range(3):
+            rpc.context().report(step)
+            await asyncio.sleep(every)
+        return "reported"
+
+
+async def test_a_silent_method_is_watched_by_its_timeout_alone(
+    here: Transport, there: Transport
+) -> None:
+    """No beat is sent for it, so nobody misses one; others of the same server beat."""
+    async with rpc.serve(there, QuietService(), workers=1):
+        client = rpc.Client(here, topic="quiet", timeout=600, heartbeat=3)
+        assert await client.call("work", seconds=60) == "worked"
+        assert client.statistics().beats == 0
+        await ends_at(20.0, client.with_(timeout=20).call("work", seconds=60), DeadlineExceeded)
+
+
+async def test_a_silent_method_that_reports_is_lost_when_it_hangs(
+    here: Transport, there: Transport
+) -> None:
+    """Its reports are the only signs of life: it lives as long as they come."""
+    async with rpc.serve(there, QuietService()):
+        client = rpc.Client(here, topic="quiet", timeout=600, heartbeat=3)
+        assert await client.call("reporting", every=2) == "reported"
+        assert client.statistics().beats == 3
+        await ends_at(3.0, client.call("reporting", every=60), CallLost)
