@@ -19,6 +19,7 @@ from tests.unit.config.backends import (
 )
 
 from bedplate.config import (
+    Config,
     Secret,
     Section,
     Url,
@@ -222,6 +223,24 @@ def test_a_flag_is_told_how_else_to_say_it(path: Path) -> None:
     """The variable of the section that is meant."""
     with pytest.raises(InvalidConfig, match="STOCK_FAST__SIZE"):
         load(TEXT, path=path, argv=("--fast.size=4",))
+
+
+def test_sections_have_every_source(path: Path) -> None:
+    """Overrides, variables, files and defaults of the program, in the usual rank."""
+    path.write_text("[a]\nsize = 3\nkey = file\n")
+    config = Config.load(
+        ALL,
+        program="stock",
+        argv=("--enabled-backends=a",),
+        environ={"STOCK_A__SIZE": "4", "STOCK_A__KEY": "variable"},
+        files=[path],
+        overrides={"a": {"size": 5}},
+        defaults={"a": {"driver": "lvm", "group": "g", "size": 2}},
+    )
+    assert config.each(Backend) == {
+        "a": Lvm(driver="lvm", group="g", size=5, key=Secret("variable"))
+    }
+    assert [each.value for each in config.explain("a.size").losers] == ["4", "3", "2", "1"]
 
 
 def test_sections_of_toml_are_named_alike(path: Path) -> None:
