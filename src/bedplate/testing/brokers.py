@@ -217,7 +217,9 @@ class RabbitNode:
         source = f'lists:flatten(io_lib:format("<<<{shape}>>>", [begin {expression} end]))'
         tool = self._program("erl_call")
         if tool:
-            command = [*tool, "-sname", self._name, "-c", self._cookie, "-e"]
+            # Under a name of its own: the node may still know the last one that asked.
+            asker = f"asker{secrets.token_hex(4)}"
+            command = [*tool, "-sname", self._name, "-c", self._cookie, "-h", asker, "-e"]
             given = f"{source}.\n".encode()
         else:
             command, given = [*self._program("rabbitmqctl"), "eval", f"{source}."], b""
