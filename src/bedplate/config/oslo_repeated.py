@@ -48,6 +48,8 @@ def _names(shape: SectionSpec, owner: OptionSpec, merged: Merged, schema: Schema
 def _named(owner: OptionSpec, merged: Merged, schema: Schema) -> object:
     # What is wrong with the value is reported where everything is converted.
     known = value_of(owner, merged, schema)
+    if known is None and not merged.get(owner.section, owner.name):
+        return owner.default  # which counts there though nothing of its section is written
     return None if known is None else known.value
 
 

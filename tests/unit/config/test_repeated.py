@@ -75,6 +75,16 @@ def test_a_driver_picks_the_shape() -> None:
     assert findings(text, DRIVEN) == [(5, "unknown-option", "a"), (8, "unknown-option", "b")]
 
 
+def test_defaults_of_sections_that_nobody_wrote_name_others_in_oslo_config() -> None:
+    """There every option has its default, whatever is written."""
+
+    class Ml(Section, optional=True):
+        names: list[str] = option(default=["net"])
+
+    grouped = Schema([describe(Ml), shape(describe(Rbd), "ml.names")], dialect=OSLO)
+    assert findings("[net]\npol = x\n", grouped) == [(2, "unknown-option", "net")]
+
+
 @pytest.mark.parametrize("value", ["", "  ", '"'])
 def test_a_wrong_list_names_nothing(value: str) -> None:
     """It is wrong where it stands, if at all, and that is all."""
