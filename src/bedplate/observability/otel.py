@@ -55,7 +55,7 @@ class OpenTelemetryObserver:
     """Traces and measures the transports it is given to: ``Transport.connect(…, observers=[it])``.
 
     Without providers it uses the global ones, whenever they are set; a signal whose provider is
-    not set costs next to nothing. What is sent carries what ``propagator`` writes, by default W3C
+    not set costs little. What is sent carries what ``propagator`` writes, by default W3C
     ``traceparent`` and ``tracestate``; to send baggage too, give one that does. A message that
     brings trace context of its own keeps it. One observer may serve all transports of an event
     loop. ``now`` tells seconds.
@@ -149,8 +149,9 @@ class OpenTelemetryObserver:
         sort = self._sort_of(
             work.verb, work.handling, place_of(work.address), name, work.group, work.driver
         )
-        parent = self._brought(work.headers) if work.handling else context.get_current()
-        links = [] if work.verb == "call" else _links(self._brought(work.headers))
+        brought = self._brought(work.headers)
+        parent = brought if work.handling else context.get_current()
+        links = [] if work.verb == "call" else _links(brought)
         span = self._tracer.start_span(sort.name, parent, sort.kind, sort.attributes, links)
         if span.is_recording():
             span.set_attributes(_told(work))
