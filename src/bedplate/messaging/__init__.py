@@ -39,6 +39,7 @@ from bedplate.messaging.types import Support as Support
 from bedplate.messaging.types import Topology as Topology
 from bedplate.messaging.types import Want as Want
 from bedplate.messaging.url import TransportUrl as TransportUrl
+from bedplate.messaging.wheel import Limit as Limit
 from bedplate.messaging.wheel import Timer as Timer
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Inbox",
     "InboxListener",
     "IntakePolicy",
+    "Limit",
     "Message",
     "Observer",
     "Outbound",

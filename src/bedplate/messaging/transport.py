@@ -52,7 +52,7 @@ from bedplate.messaging.types import (
     Want,
 )
 from bedplate.messaging.url import TransportUrl
-from bedplate.messaging.wheel import Timer, Wheel
+from bedplate.messaging.wheel import Limit, Timer, Wheel
 
 __all__ = ["Transport", "TransportPolicy", "TransportStatistics"]
 
@@ -181,7 +181,8 @@ class Transport:
         ``driver`` defaults to the installed one named by the URL's scheme, ``options`` to its
         section's defaults; options in the URL win over both. Entering takes at most ``timeout``
         seconds. ``clock`` must tell the loop's time as ``now``; it is there to tell another wall
-        time. ``name`` is for logs and statistics. Raises `InvalidUrl`.
+        time. ``observers`` hear what happens, and those that are a `WorkObserver` follow work:
+        see `bedplate.messaging.observe`. ``name`` is for logs and statistics. Raises `InvalidUrl`.
         """
         return cls(
             TransportUrl(url),
@@ -539,6 +540,13 @@ class Transport:
         Exact to the loop's own resolution. Timers end with the transport.
         """
         return self._entered().after(seconds, callback)
+
+    def limit(self, seconds: float) -> Limit:
+        """Bound a block of the current task: ``with transport.limit(3): …`` raises TimeoutError.
+
+        On the same wheel, which costs a fraction of ``asyncio.timeout``.
+        """
+        return self._entered().route.wheel.limit(seconds)
 
     # --- inside ---------------------------------------------------------------------------------
 

@@ -153,6 +153,11 @@ class Limit:
         self._timer = self._wheel.after(self._seconds, self._fire)
         return self
 
+    @property
+    def expired(self) -> bool:
+        """Whether the time was over before the block was."""
+        return self._fired
+
     def _fire(self) -> None:
         self._fired = True
         self._task.cancel()

@@ -3,7 +3,6 @@
 Thin: options and names go in, `caller` makes the calls. Knows nothing of links and messages.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -159,12 +158,12 @@ class Client:
                 raise deadline_error(method, address, deadline.timeout, _STAGE)
             return await send(call if call.options.timeout <= left else call.with_(timeout=left))
 
-        limit = asyncio.timeout(deadline.timeout + _GRACE)
+        limit = caller.transport.limit(deadline.timeout + _GRACE)
         try:
-            async with limit:
+            with limit:
                 return await around_sending(self._interceptors, innermost)(call)
         except TimeoutError as error:
-            if isinstance(error, DeadlineExceeded) or not limit.expired():
+            if isinstance(error, DeadlineExceeded) or not limit.expired:
                 raise
             raise deadline_error(method, address, deadline.timeout, _STAGE) from None
 
