@@ -18,7 +18,8 @@ import importlib, pkgutil, sys
 import bedplate
 
 EXTRAS = {"bedplate.cli": "click rich", "bedplate.testing": "pytest anyio",
-          "bedplate.pytest_plugin": "pytest", "bedplate.observability": "prometheus_client"}
+          "bedplate.pytest_plugin": "pytest",
+          "bedplate.observability": "opentelemetry prometheus_client"}
 done, waiting = 0, []
 
 def failed(name):

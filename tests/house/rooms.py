@@ -155,7 +155,7 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
             ),
             third=("msgspec",),
         ),
-        # A row of its own, so that its files may use each other.
+        # A row of its own, so that its files may use each other. Its queues need names of their own.
         "messaging.drivers.rabbit": Row(
             may=(
                 "messaging.driver",
@@ -164,6 +164,7 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
                 *CONFIG,
                 "clock",
                 "errors",
+                "_floor.token",
                 "amqp091",
             ),
             third=("msgspec",),
