@@ -29,6 +29,7 @@ _INTERRUPTED = 130
         "bedplate rpc ping @broker.url stock",
         "bedplate rpc call @broker.url stock reserve item=bolt count=2",
         "bedplate notify tail env:BROKER --event-type 'item.*'",
+        "bedplate parked list @broker.url orders",
         "bedplate health probe http://127.0.0.1:8086/readyz",
     ),
 )
