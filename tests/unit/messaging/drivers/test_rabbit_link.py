@@ -205,6 +205,25 @@ async def test_more_credit_than_the_window_opens_a_wider_one(fake: Fake) -> None
     assert basket.ends == []
 
 
+async def test_a_window_is_widened_once_the_last_one_is_there(fake: Fake) -> None:
+    """Grants that come faster than the broker answers are all honoured, and break nothing."""
+    basket = await fake.take(credit=2)
+    fake.pipe.silent = True
+    before = len(fake.pipe.writes)
+    for _ in range(3):
+        basket.grant(1)
+        await turns()
+    (unread,) = fake.pipe.writes[before:]
+    fake.pipe.silent = False
+    fake.pipe.write(unread)
+    await turns(12)
+    assert [each[1] for each in fake.heard("basic.qos")] == [2, 3, 5]
+    assert [each[0] for each in fake.heard("basic.cancel")] == ["1", "2"]
+    fake.pipe.say(b"".join(delivered(fake.channel(basket), tag) for tag in range(1, 6)))
+    await basket.count(5)
+    assert fake.ear.losses == []
+
+
 async def test_giving_credit_back_as_one_settles_widens_nothing(fake: Fake) -> None:
     """A receiver that grants before it acknowledges, in one turn, keeps its window."""
     basket = await fake.take(credit=3)

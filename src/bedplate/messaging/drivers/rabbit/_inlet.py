@@ -23,6 +23,7 @@ from bedplate.amqp091 import (
     ChannelClosed,
     ChannelOpened,
     ConsumerCancelled,
+    Consuming,
     Delivered,
     Event,
     FieldTable,
@@ -61,6 +62,7 @@ class RabbitInlet:
 
     __slots__ = (
         "_acked",
+        "_asking",
         "_channel",
         "_counted",
         "_credit",
@@ -95,6 +97,7 @@ class RabbitInlet:
         self._stage = _Stage.OPENING
         self._credit = credit
         self._window = 0
+        self._asking = False  # for a consumer; until it is there it cannot be replaced
         self._read = source.address.kind is not Kind.PRIVATE  # replies are not looked into
         self._counted = link.quorum and source.address.kind in (Kind.TOPIC, Kind.SERVER)
         self._tags = count(1)
@@ -162,6 +165,7 @@ class RabbitInlet:
     def attach(self, channel: Channel, queue: Queue) -> None:
         """Use this channel from now on."""
         self._channel, self._queue, self._stream = channel, queue, queue.stream
+        self._asking = False
 
     def consume(self) -> bool:
         """Ask for deliveries, as many as are wanted now; return whether any are."""
@@ -176,7 +180,7 @@ class RabbitInlet:
         channel.consume(queue.name, self._tag, no_ack=not self.acknowledging, arguments=begin)
         if former:  # after its successor: a queue may live only while somebody consumes
             channel.cancel(former)
-        self._window = wanted
+        self._window, self._asking = wanted, True
         self.link.wire.soon()
         return True
 
@@ -247,6 +251,10 @@ class RabbitInlet:
 
     def hear(self, event: Event) -> None:
         """Take what else is said on the channel."""
+        if isinstance(event, Consuming):
+            self._asking = False
+            if self._stage is _Stage.RUNNING and self._wanted() > self._window:
+                self._mark()
         if isinstance(event, ChannelClosed):
             self._closed(event)
         elif isinstance(event, ConsumerCancelled) and event.cause is Cause.PEER:
@@ -289,7 +297,7 @@ class RabbitInlet:
             return
         if self._acked:
             self._write_acks(channel)
-        if self._stage is _Stage.RUNNING and self._wanted() > self._window:
+        if self._stage is _Stage.RUNNING and not self._asking and self._wanted() > self._window:
             self.consume()
 
     # --- inside ---------------------------------------------------------------------------------
