@@ -9,13 +9,13 @@ requests come and answers go.
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
 from bedplate.messaging.wire.values import NO_CONTEXT
 
-__all__ = ["Access", "AccessPolicy", "Served", "admits", "check_policy"]
+__all__ = ["Access", "AccessPolicy", "Served", "admits", "check_access"]
 
 _log = logging.getLogger("bedplate.messaging.rpc")
 
@@ -46,8 +46,13 @@ Only True lets in. One that raises refuses, and its error is logged.
 """
 
 
-def check_policy(policy: object) -> None:
-    """Raise TypeError for what can be no policy; an async function would let everybody in."""
+def check_access(served: object, policy: object) -> None:
+    """Raise ValueError for what is no `Served`, TypeError for what can be no policy.
+
+    A misspelt word would serve everything, an async function let everybody in.
+    """
+    if served not in get_args(Served):
+        raise ValueError(f'methods={served!r}: say "public" or "exposed"')
     if policy is None:
         return
     if not callable(policy):

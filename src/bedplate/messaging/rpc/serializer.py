@@ -91,6 +91,8 @@ def codec_of(serializer: Serializer | None) -> Codec:
     """Build what both ends need of a serializer. Raises TypeError for what cannot be called."""
     if serializer is None:
         return PLAIN
+    if not isinstance(serializer, Serializer):
+        raise TypeError(f"{serializer!r} is no rpc.Serializer; make one of its functions")
     for name in serializer.__struct_fields__:
         each = getattr(serializer, name)
         if each is not None and not callable(each):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from bedplate.messaging.intake import Ack
-from bedplate.messaging.rpc.access import AccessPolicy, Served, check_policy
+from bedplate.messaging.rpc.access import AccessPolicy, Served, check_access
 from bedplate.messaging.rpc.dispatch import Endpoint, Routes
 from bedplate.messaging.rpc.interceptors import ServerInterceptor, checked
 from bedplate.messaging.rpc.interface import Contract, contract_of
@@ -74,7 +74,7 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
         drain=drain,
         tracebacks=tracebacks,
     )
-    check_policy(access)
+    check_access(methods, access)
     checked(interceptors)
     codec = codec_of(serializer)
     routes = Routes(handlers, methods, codec)

@@ -170,6 +170,8 @@ async def test_what_can_be_no_policy_is_refused_at_once(here: Transport) -> None
     for policy in (later, Later()):
         with pytest.raises(TypeError, match="belongs in interceptors="):
             rpc.serve(here, StockService(), access=policy)  # type: ignore[arg-type]  # meant
+    with pytest.raises(ValueError, match='say "public" or "exposed"'):
+        rpc.serve(here, StockService(), methods="expose")  # type: ignore[arg-type]  # meant
     with pytest.raises(TypeError, match="is no policy"):
         rpc.serve(here, StockService(), access=True)  # type: ignore[arg-type]  # meant
 

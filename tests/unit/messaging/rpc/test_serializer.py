@@ -304,6 +304,8 @@ async def test_blocking_stubs_and_interceptors_use_the_serializer_too(
 
 def test_a_serializer_of_anything_but_functions_is_refused() -> None:
     """The mistake is told when it is made."""
+    with pytest.raises(TypeError, match=r"is no rpc\.Serializer"):
+        rpc.Client(None, topic="t", serializer=SpaceService())  # type: ignore[arg-type]  # never used
     wrong = rpc.Serializer(load="json")  # type: ignore[arg-type]  # meant
     with pytest.raises(TypeError, match="the serializer's load is 'json'"):
         rpc.Client(None, topic="t", serializer=wrong)  # type: ignore[arg-type]  # never used
