@@ -245,7 +245,9 @@ def _type(dest: str, entry: Facts, overlay: _Overlay) -> Type:
     # None among them is what its program takes for nothing said: no text means it.
     choices = [each for each in map(_choice, entry.items("choices")) if each[0] is not None]
     if choices:
-        type_ = _chosen(choices, entry, any_case=dest in overlay.any_case)
+        type_ = _chosen(
+            choices, entry, any_case=dest in overlay.any_case or entry.flag("ignore_case")
+        )
     elif isinstance(type_, Integer | Float):
         low, high = entry.number("min"), entry.number("max")
         try:

@@ -7,6 +7,7 @@ of oslo.config itself: the objects that packages hand out say all there is.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bedplate.config.judge import nearest
 from bedplate.errors import NotASchema
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def _load(group: str, name: str, *, needed: bool = True) -> object:
             return None
         known = sorted({point.name for point in entry_points(group=group)})
         there = f"there are: {', '.join(known)}" if known else "no installed package offers any"
+        meant = nearest(name, known)
+        there = f"did you mean {meant!r}? {there}" if meant else there
         raise NotASchema(name=name, why=f"no namespace {name!r} is installed ({there})")
     try:
         return found[0].load()
@@ -74,6 +77,8 @@ def _add(
     namespace: str,
     namespaces: Sequence[str],
 ) -> None:
+    if not options and not getattr(group, "driver_option", ""):
+        return
     name = str(getattr(group, "name", group) or "DEFAULT")
     name = name.upper() if name.upper() == "DEFAULT" else name.lower()
     about = groups.setdefault(name, {"help": "", "opts": []})
@@ -91,12 +96,16 @@ def _add(
             options += [each for theirs in drivers.values() for each in theirs]
     entries = about["opts"]
     if isinstance(entries, list):
-        known = {entry["dest"] for entry in entries}
+        # Of two that one namespace lists the last one counts, and of two namespaces the first.
+        known = {entry["dest"]: entry for entry in entries}
         for option in options:
             entry = _entry(option, name, namespace)
-            if entry["dest"] not in known:
-                known.add(entry["dest"])
+            before = known.setdefault(entry["dest"], entry)
+            if before is entry:
                 entries.append(entry)
+            elif before["namespace"] == namespace:
+                before.clear()
+                before.update(entry)
 
 
 def _drivers(driver_option: str, namespaces: Sequence[str]) -> dict[str, list[object]]:
@@ -127,6 +136,7 @@ def _entry(option: object, group: str, namespace: str) -> dict[str, object]:
     entry["min"] = getattr(type_, "min", None)
     entry["max"] = getattr(type_, "max", None)
     entry["multi"] = bool(getattr(option, "multi", False))
+    entry["ignore_case"] = bool(getattr(type_, "ignore_case", False))
     entry["help"] = None if entry.get("help") is None else str(entry["help"])
     entry["deprecated_opts"] = [
         {"group": old.group or group, "name": old.name or entry["dest"]}

@@ -347,13 +347,14 @@ class _Model:
             by.add("what is put in")
         elif name not in trail:
             text = self._one_text(name, trail, by)
-            by |= {"what is put in"} if about["type"] != "string value" else set()
+            changed = about["type"] != "string value" or _listed_default(about) != default
+            by |= {"what is put in"} if changed else set()
             by |= {"a wrong value put in"} if self.theirs[name] == REFUSED else set()
             return text
         raise _BadReference
 
     def _one_text(self, name: Name, trail: list[Name], by: set[str]) -> str:
-        default = self.about[name]["default"]
+        default = _listed_default(self.about[name])
         if isinstance(default, list) and _refers(default):
             default = ",".join(default)
         text = self.written[name][0] if name in self.written else default

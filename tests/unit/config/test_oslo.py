@@ -9,6 +9,7 @@ import pytest
 
 from bedplate.config.auditing import audit_trees
 from bedplate.config.document import Document
+from bedplate.config.merge import is_many
 from bedplate.config.option import REQUIRED
 from bedplate.config.oslo import (
     installed_option_set,
@@ -175,6 +176,25 @@ def test_limits_and_choices_are_kept() -> None:
     assert numbers.type.parse("512") == 512
 
 
+@pytest.mark.parametrize(
+    ("service", "section", "option", "text", "meant"),
+    [
+        ("cinder", "backend_defaults", "storage_protocol", "iscsi", "iSCSI"),
+        ("cinder", "DEFAULT", "backup_compression_algorithm", "GZIP", "gzip"),
+        ("glance", "DEFAULT", "image_cache_driver", "SQLite", "sqlite"),
+        ("keystone", "DEFAULT", "log_rotation_type", "Size", "size"),
+        ("nova", "keystone_authtoken", "memcache_security_strategy", "encrypt", "ENCRYPT"),
+    ],
+)
+def test_choices_of_services_are_read_in_any_case_where_they_are_there(
+    service: str, section: str, option: str, text: str, meant: str
+) -> None:
+    """That case does not count is not printed, and comes with bedplate."""
+    spec = released(service).get(section, option)
+    assert spec is not None
+    assert spec.type.parse(text) == meant
+
+
 def test_none_is_no_choice_that_can_be_written() -> None:
     """A choice of None stands for an option left alone; the word is as wrong as any."""
     kind = released("cinder").get("service_user", "tls_min_version")
@@ -264,6 +284,8 @@ def test_what_the_generator_omits_is_supplied() -> None:
     huge = released("nova").get("DEFAULT", "reserved_huge_pages")
     assert huge is not None
     assert huge.type == OptionalType(Multi(Dict(String(), quotes=False)), blank=False)
+    several = {spec.name for spec in released("cinder") if is_many(spec) and not spec.secret}
+    assert {"u4p_failover_target", "excluded_domain_ip"} <= several
 
 
 @pytest.mark.parametrize(
@@ -460,7 +482,7 @@ class Group(NamedTuple):
 
 
 PORTS = Kind("port value", min=0, max=65535)
-LEVELS = Kind("string value", choices={"low": "Little.", "high": None})
+LEVELS = Kind("string value", choices={"low": "Little.", "high": None}, ignore_case=True)
 SHARED = Opt("shared")
 
 
@@ -470,7 +492,8 @@ def list_options() -> object:
         (None, [Opt("my-port", PORTS, default=80, deprecated_opts=old, secret=True), SHARED]),
         (Group("Store", "Where.", "DEFAULT.stores", "kind"), [Opt("kind", LEVELS)]),
         ("Store", [SHARED, SHARED]),
-        ("odd", [Opt("count", int), Opt("moon", object())]),
+        ("odd", [Opt("count", str), Opt("count", int), Opt("moon", object())]),
+        (Group("empty"), []),
     ]
 
 
@@ -525,7 +548,8 @@ def test_installed_packages_are_asked_for_their_options() -> None:
     assert store.options["shared"].default == "changed"
     kind = store.options["kind"].type
     assert isinstance(kind, OptionalType)
-    assert kind.inner == Choice({"low": "low", "high": "high"}, about={"low": "Little."})
+    spellings = {"low": "low", "high": "high"}
+    assert kind.inner == Choice(spellings, blind=True, about={"low": "Little."})
     odd = schema.sections["odd"].options
     assert (odd["count"].type, odd["moon"].unchecked) == (OptionalType(Integer()), True)
 
@@ -535,6 +559,7 @@ def test_installed_packages_are_asked_for_their_options() -> None:
     ("namespace", "why"),
     [
         ("unknown", "no namespace 'unknown' is installed (there are: constant, empty, fails, fake"),
+        ("fakes", "did you mean 'fake'? there are: constant, empty, fails, fake, missing"),
         ("fails", "its entry point failed (RuntimeError: no database)"),
         ("missing", "fake_options:nothing cannot be imported (AttributeError"),
         ("constant", "its entry point is nothing that can be called"),
