@@ -4,10 +4,12 @@ A command returns its exit status, or None for 0. A user's mistake becomes a sen
 error, never a traceback. Knows the nouns, nothing of what they do.
 """
 
+import errno
 import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -20,6 +22,8 @@ from bedplate.errors import BedplateError, InvalidUrl
 __all__ = ["program", "run"]
 
 _INTERRUPTED = 130
+_NO_MORE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Why no more can be printed: whoever read it has had enough, or what takes it is full."""
 
 
 @click.group(
@@ -69,6 +73,7 @@ for _command in (
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return the exit status, having told the user what went wrong."""
+    _have_streams()
     try:
         status = program.main(list(arguments), prog_name="bedplate", standalone_mode=False)
         sys.stdout.flush()
@@ -85,8 +90,20 @@ def run(arguments: Sequence[str]) -> int:
     except BedplateError as error:
         say(str(error))
         return 2 if isinstance(error, InvalidUrl) else 1
-    except BrokenPipeError:
-        # Whoever read the output has had enough. Python would complain once more at exit.
+    except OSError as error:
+        if error.errno not in _NO_MORE:
+            raise
+        # Python would complain once more at exit of what it could not write.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:
+            say(f"what was to be printed cannot be written: {error.strerror}.")
         return 1
     return status if isinstance(status, int) else 0
+
+
+def _have_streams() -> None:
+    """Let a command whose output is closed run as if nobody read it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for ever
+            setattr(sys, name, nowhere)

@@ -101,6 +101,33 @@ def test_a_reader_who_leaves_is_no_error() -> None:
     assert process.returncode == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("publish", "memory://here/", "t", "--fanout", "--json"),
+        ("config", "diff", "-h"),
+    ],
+)
+def test_output_that_cannot_be_written_is_told(arguments: tuple[str, ...]) -> None:
+    """A full disk behind standard output is one sentence with status 1."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device, not a path
+        done = subprocess.run(
+            started(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "bedplate: what was to be printed cannot be written: No space left on device.\n"
+    )
+
+
+def test_a_command_without_output_runs(tmp_path: Path) -> None:
+    """Where standard output and error are closed, as some schedulers do, nothing breaks."""
+    script = 'exec "$0" -m bedplate.cli publish memory://here/ t --fanout --json >&- 2>&-'
+    done = subprocess.run(("/bin/sh", "-c", script, sys.executable), cwd=tmp_path, check=False)
+    assert done.returncode == 0
+
+
 WITHOUT_CLICK = """
 import sys
 sys.modules["click"] = None
