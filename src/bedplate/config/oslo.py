@@ -129,29 +129,33 @@ def with_plugged_in(schema: Schema, trees: Sequence[Tree]) -> Schema:
     """
     if schema.dialect != OSLO:
         return schema
-    overlay = _overlay()
-    written = {fold(section) for tree in trees for section in tree.sections}
+    overlay, written = _overlay(), _written(trees)
     more: dict[str, SectionSpec] = {}
     for row in overlay.plugged_in:
-        beside, option = frozenset(map(str, row.items("beside"))), row.text("elsewhere")
-        elsewhere = {
-            fold(section): str(raws[-1].value)
-            for tree in trees
-            for section, name, raws in tree
-            if name.lower() == option
-        }
+        beside, elsewhere = frozenset(map(str, row.items("beside"))), row.text("elsewhere")
         for section in schema.sections.values():
-            if fold(section.name) not in written or not beside <= section.options.keys():
-                continue
-            name = elsewhere.get(fold(section.name)) or section.name
-            known = schema.sections.get(name) or _section(name, _NOTHING, overlay)
-            shared = {
-                each: section.options[each]._replace(section=name, was=())
-                for each in beside - {option}
-            }
-            known = known._replace(options=MappingProxyType({**shared, **known.options}))
-            more[name] = _with_more(known, row, overlay)
+            here = written.get(fold(section.name), {})
+            strange = here.keys() - section.options.keys()
+            if beside <= section.options.keys() and (strange or elsewhere in here):
+                name = str(here.get(elsewhere) or section.name)
+                known = schema.sections.get(name) or _section(name, _NOTHING, overlay)
+                shared = {
+                    each: section.options[each]._replace(section=name, was=())
+                    for each in beside - {elsewhere}
+                }
+                known = known._replace(options=MappingProxyType({**shared, **known.options}))
+                more[name] = _with_more(known, row, overlay)
     return Schema({**schema.sections, **more}.values(), dialect=OSLO) if more else schema
+
+
+def _written(trees: Iterable[Tree]) -> dict[str, dict[str, object]]:
+    """Return what is written, by the folded name of its section and in lower case."""
+    written: dict[str, dict[str, object]] = {}
+    for tree in trees:
+        spelled = {section: fold(section) for section in tree.sections}
+        for section, option, raws in tree:
+            written.setdefault(spelled[section], {})[option.lower()] = raws[-1].value
+    return written
 
 
 def _with_more(section: SectionSpec, row: Facts, overlay: _Overlay) -> SectionSpec:

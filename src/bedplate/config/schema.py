@@ -222,16 +222,14 @@ class Schema:
     with one old name the first has it, a live name is never an old one, there are no flags, and
     section names are understood in any case. Equality compares all that is described.
 
-    ``renames`` maps an old section and option to the option that replaces it; ``folded`` maps the
-    folded spelling of each live and old name to the exact one; ``flags`` maps spellings to what
-    they set.
+    ``renames`` maps an old section and option to the option that replaces it; ``flags`` maps
+    spellings to what they set.
     """
 
-    __slots__ = ("dialect", "flags", "folded", "old_sections", "renames", "sections")
+    __slots__ = ("_folded", "dialect", "flags", "old_sections", "renames", "sections")
 
     sections: Mapping[str, SectionSpec]
     renames: Mapping[tuple[str, str], OptionSpec]
-    folded: Mapping[tuple[str, str], tuple[str, str]]
     flags: Mapping[str, Flag]
     old_sections: frozenset[str]
 
@@ -245,13 +243,21 @@ class Schema:
         self.sections = MappingProxyType(merged)
         self.renames = MappingProxyType(_renames(self))
         self.old_sections = frozenset(section for section, _ in self.renames)
-        self.folded = MappingProxyType(_folded(self))
+        # Names of option sets may clash, and only an environment asks for them.
+        self._folded = MappingProxyType(_folded(self)) if dialect == NATIVE else None
         self.flags = MappingProxyType(_flags(self))
 
     @classmethod
     def of(cls, classes: Iterable[SectionType]) -> "Schema":
         """Compile classes, each under its own name. Raises `SchemaError`."""
         return cls(spec for each in classes for spec in _parts(each, None))
+
+    @property
+    def folded(self) -> Mapping[tuple[str, str], tuple[str, str]]:
+        """The exact section and option, by the folded spelling of each live and old name."""
+        if self._folded is None:
+            self._folded = MappingProxyType(_folded(self))
+        return self._folded
 
     def adding(self, cls: SectionType, name: str | None = None) -> "Schema":
         """Return a schema that holds this class as well, under ``name`` if one is given."""
