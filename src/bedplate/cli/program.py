@@ -4,6 +4,7 @@ A command returns its exit status, or None for 0. A user's mistake becomes a sen
 error, never a traceback. Knows the nouns, nothing of what they do.
 """
 
+import codecs
 import errno
 import io
 import os
@@ -22,8 +23,8 @@ from bedplate.errors import BedplateError, InvalidUrl
 __all__ = ["program", "run"]
 
 _INTERRUPTED = 130
-_NO_MORE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""Why no more can be printed: whoever read it has had enough, or what takes it is full."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Why a file takes no more of what is printed."""
 
 
 @click.group(
@@ -91,19 +92,36 @@ def run(arguments: Sequence[str]) -> int:
         say(str(error))
         return 2 if isinstance(error, InvalidUrl) else 1
     except OSError as error:
-        if error.errno not in _NO_MORE:
+        left = isinstance(error, BrokenPipeError)  # whoever read it, having had enough
+        if not left and error.errno not in _FULL:
             raise
         # Python would complain once more at exit of what it could not write.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno != errno.EPIPE:
+        if not left:
             say(f"what was to be printed cannot be written: {error.strerror}.")
         return 1
     return status if isinstance(status, int) else 0
 
 
 def _have_streams() -> None:
-    """Let a command whose output is closed run as if nobody read it."""
+    """Let commands print whatever the encoding, and run where output is closed as if nobody read.
+
+    What an encoding lacks is spelled out as JSON does, so that JSON stays JSON.
+    """
+    codecs.register_error("bedplate-spelled", _spelled)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for ever
             setattr(sys, name, nowhere)
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="bedplate-spelled")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    import json
+
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return json.dumps(signs)[1:-1], error.end

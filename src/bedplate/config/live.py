@@ -5,7 +5,6 @@ their result as one snapshot behind one reference. It decides nothing about valu
 """
 
 import os
-import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
@@ -328,7 +327,9 @@ class Config:
         layers, prefix, given = start
         if given.help or given.version:
             text = render.help_text(schema, program, prefix) if given.help else _version(program)
-            sys.stdout.write(text)
+            from bedplate.config.report import put_out
+
+            put_out(text)
             raise SystemExit(0)
         if given.check:
             from bedplate.config.auditing import audit_trees

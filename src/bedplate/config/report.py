@@ -26,6 +26,7 @@ __all__ = [
     "findings_sarif",
     "findings_text",
     "plain",
+    "put_out",
     "tell",
     "verdict",
 ]
@@ -90,8 +91,17 @@ def tell(audit: "Audit", what: str) -> int:
     Returns the exit status: 1 if anything is wrong, else 0.
     """
     text = findings_text(audit.findings, schema=audit.schema, lines=file_lines())
-    sys.stdout.write(f"{text}{plain(what)}: {verdict(audit.findings)}\n")
+    put_out(f"{text}{plain(what)}: {verdict(audit.findings)}\n")
     return 1 if audit.errors else 0
+
+
+def put_out(text: str) -> None:
+    """Print a text; what the encoding of standard output lacks is spelled out."""
+    try:
+        sys.stdout.write(text)
+    except UnicodeEncodeError:
+        known = sys.stdout.encoding
+        sys.stdout.write(text.encode(known, "backslashreplace").decode(known))
 
 
 def findings_json(findings: Iterable[Finding]) -> str:

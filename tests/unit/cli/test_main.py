@@ -1,5 +1,7 @@
 """Where the command line starts, and how it ends."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +121,39 @@ def test_output_that_cannot_be_written_is_told(arguments: tuple[str, ...]) -> No
     assert done.stderr == (
         "bedplate: what was to be printed cannot be written: No space left on device.\n"
     )
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_an_encoding_is_no_reason_to_fail(tmp_path: Path, encoding: str) -> None:
+    """What it lacks is spelled out, in JSON so that it stays JSON; so are undecodable names."""
+    (tmp_path / "declared.py").write_text(
+        "from bedplate.config import Section, option\n"
+        "class Api(Section):\n    title: str = option(default='größe €', help='Ein Größe.')\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "a.conf").write_text("[api]\ntitle = größe € 𝄞\n", encoding="utf-8")
+
+    def said(*arguments: str) -> bytes:
+        done = subprocess.run(
+            started("config", *arguments, "--sections", "declared:Api"),
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+            capture_output=True,
+            check=False,
+        )
+        assert b"Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    assert "größe € 𝄞" in json.loads(said("show", "a.conf", "--json").decode(encoding))[0]["value"]
+    shown = said("show", "a.conf").decode(encoding)
+    assert {
+        "ascii": r"gr\u00f6\u00dfe \u20ac \ud834\udd1e",
+        "latin-1": r"größe \u20ac \ud834\udd1e",
+        "utf-8": "größe € 𝄞",
+    }[encoding] in shown
+    said("check", "a.conf")
+    said("sample")
+    said("check", "gr\udcf6.conf")
 
 
 def test_a_command_without_output_runs(tmp_path: Path) -> None:
