@@ -11,7 +11,8 @@ from bedplate.cli.values import printable, write
 
 __all__ = ["Failed", "Misuse", "say", "sayable"]
 
-_PASSWORD = re.compile(r"(://[^\s:/@]*):(?!\*{4}@)\S*@")
+_MASK = "****"
+_WORD = re.compile(r"\S+")
 
 
 class Misuse(click.ClickException):
@@ -36,4 +37,14 @@ def sayable(text: str) -> str:
 
     An argument that is none of a command's is repeated to whoever wrote it, and may be a URL.
     """
-    return printable(_PASSWORD.sub(r"\1:****@", text))
+    return printable(_WORD.sub(_masked, text) if "://" in text else text)
+
+
+def _masked(word: re.Match[str]) -> str:
+    """Mask from the first colon behind ``://`` to the last ``@``: a password may hold anything."""
+    before, slashes, rest = word[0].partition("://")
+    login, at, place = rest.rpartition("@")
+    user, colon, _ = login.partition(":")
+    if not (at and colon) or "@" not in rest.replace(f":{_MASK}@", ""):
+        return word[0]
+    return f"{before}{slashes}{user}:{_MASK}@{place}"
