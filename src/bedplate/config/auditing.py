@@ -55,6 +55,9 @@ class Audit(NamedTuple):
         """The findings with which no program would start."""
         return tuple(each for each in self.findings if each.severity == "error")
 
+    def __repr__(self) -> str:
+        return f"Audit({self.schema!r}, {len(self.findings)} findings)"
+
     def noting(self, *findings: Finding) -> "Audit":
         """Return the same with more findings, in their places."""
         return self._replace(findings=tuple(sorted((*self.findings, *findings), key=_order)))

@@ -39,6 +39,9 @@ class Converted(NamedTuple):
     findings: tuple[Finding, ...]
     tainted: frozenset[Name] = frozenset()
 
+    def __repr__(self) -> str:
+        return f"Converted({len(self.values)} sections, {len(self.findings)} findings)"
+
 
 class Known(NamedTuple):
     """The value of one option, and who set it: None where it is the default.

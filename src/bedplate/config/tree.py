@@ -4,10 +4,10 @@ Pure data. A tree knows nothing of schemas, types or precedence.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from bedplate._floor.secret import MASK
-from bedplate.errors import Finding
+from bedplate.errors import Finding, SecretNotSerialisable
 
 __all__ = ["Flag", "Origin", "Raw", "Tree"]
 
@@ -59,6 +59,10 @@ class Raw:
 
     def __repr__(self) -> str:
         return f"Raw({MASK}, {self.origin.place or self.origin.source!r})"
+
+    def __reduce__(self) -> NoReturn:
+        # Which of them are secrets is not known yet.
+        raise SecretNotSerialisable(how="pickle")
 
 
 class Tree:

@@ -46,6 +46,7 @@ from bedplate.errors import BedplateError, Finding, InvalidConfig
 from bedplate.testing import FakeClock
 from bedplate.testing.contracts.source import FakeSource
 
+DATA = Path(__file__).parents[2] / "data" / "openstack"
 TOKEN = f"canary{secrets.token_hex(8)}"
 
 
@@ -147,6 +148,89 @@ def test_a_secret_is_neither_pickled_nor_written(right: Callable[[], Config]) ->
     with pytest.raises((BedplateError, TypeError)) as caught:
         pickle.dumps(section)
     assert TOKEN not in "".join(traceback.format_exception(caught.value))
+
+
+def pickled_or_why(value: object) -> bytes | str:
+    try:
+        return pickle.dumps(value)
+    except (BedplateError, TypeError) as error:
+        return "".join(traceback.format_exception(error))
+
+
+def test_what_can_be_pickled_does_not_hold_it(tmp_path: Path) -> None:
+    """Of all that a configuration gives, whatever pickle takes and repr prints is without it."""
+    path = tmp_path / "inventory.conf"
+    path.write_text(ini({"password": "old"}))
+    config = Config.load([Guarded], program="inventory", argv=(), environ={}, files=[str(path)])
+    path.write_text(ini({**RIGHT, "mixed": "<$password>"}))
+    made = audit([path], sections=[Guarded])
+    given = [config.reload(), config, config.snapshot(), config.schema, config.rows(), made]
+    given += [config.findings, made.findings, made.merged, made.converted, made.rows()]
+    given += [config.explain(spec.key) for spec in config.schema]
+    pickled = 0
+    for each in given:
+        assert TOKEN not in repr(each)
+        written = pickled_or_why(each)
+        pickled += isinstance(written, bytes)
+        assert TOKEN not in (written if isinstance(written, str) else written.decode("latin-1"))
+    assert pickled > len(config.schema)  # explanations, rows, findings and changes
+
+
+OF_A_SERVICE = f"""\
+[DEFAULT]
+enabled_backends = a,b
+transport_url = rabbit://u:{TOKEN}@h/
+instance_format = <$transport_url>
+[backend_defaults]
+san_password = {TOKEN}
+volume_backend_name = <$san_password>
+[a]
+volume_backend_name = $san_password
+replication_device = backend_id:x,password:{TOKEN}
+[b]
+netapp_password = {TOKEN}
+[database]
+connection = mysql://u:{TOKEN}@h/
+[fc-zone-manager]
+fc_fabric_names = left
+[left]
+fc_fabric_password = {TOKEN}
+[keystone_authtoken]
+auth_section = users
+[users]
+auth_type = password
+password = {TOKEN}
+username = $password
+"""
+
+
+@pytest.mark.parametrize("wrong", ["", f"passwrod = {TOKEN}\n", f"[nowhere]\nkey = {TOKEN}\n"])
+def test_a_service_with_oslo_config_shows_nothing(
+    wrong: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not in sections that options name, nor what plug-ins read, in no command's output."""
+    path, schema = tmp_path / "cinder.conf", str(DATA / "cinder.json")
+    path.write_text(OF_A_SERVICE + wrong)
+    keys = ["transport_url", "instance_format", "a.san_password", "a.volume_backend_name"]
+    keys += ["b.netapp_password", "left.fc_fabric_password", "users.password", "users.username"]
+    commands = [["check", str(path)], ["check", "--json", str(path)]]
+    commands += [
+        ["check", "--sarif", str(path)],
+        ["show", str(path)],
+        ["show", "--json", str(path)],
+    ]
+    commands += [["explain", key, str(path)] for key in keys]
+    for command in commands:
+        status = main(["config", *command, "--schema", schema, "--no-environment"])
+        assert (status == 1) is (bool(wrong) and command[0] == "check")
+        told = capsys.readouterr()
+        assert told.out + told.err
+        assert TOKEN not in told.out + told.err
+    for form in ([], ["--json"], ["--markdown"]):
+        main(["config", "diff", schema, str(DATA / "glance.json"), "--file", str(path), *form])
+        told = capsys.readouterr()
+        assert "san_password" in told.out
+        assert TOKEN not in told.out + told.err
 
 
 def test_a_reload_shows_nothing(tmp_path: Path) -> None:
