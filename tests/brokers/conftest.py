@@ -6,8 +6,14 @@ import pytest
 
 from bedplate.testing.brokers import RabbitNode
 
-STRICT = "deprecated_features.permit.transient_nonexcl_queues = false"
-"""What RabbitMQ 4.3 refuses; Debian's package of it permits that unless it is told."""
+STRICT = """
+deprecated_features.permit.transient_nonexcl_queues = false
+max_message_size = 134217728
+"""
+"""What RabbitMQ 4.3 refuses; Debian's package of it permits that unless it is told.
+
+Larger messages than the 16 MiB it takes by itself are for tests of what is too large for us.
+"""
 
 
 @pytest.fixture(scope="session")
