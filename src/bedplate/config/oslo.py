@@ -79,6 +79,7 @@ class _Overlay(NamedTuple):
     any_case: frozenset[str]
     unlisted: tuple[Facts, ...]
     plugged_in: tuple[Facts, ...]
+    alike: tuple[Facts, ...]
 
 
 def read_option_set(data: bytes | str, name: str) -> Schema:
@@ -122,10 +123,11 @@ def installed_option_set(namespaces: Sequence[str]) -> Schema:
 
 
 def with_plugged_in(schema: Schema, trees: Sequence[Tree]) -> Schema:
-    """Return a schema that also knows what plug-ins add to the sections that are written.
+    """Return a schema that also knows what libraries add to the sections that are written.
 
     Such as the ``username`` of ``[keystone_authtoken]``, which keystoneauth reads when
-    ``auth_type`` says so: no option set lists it. A schema of another dialect stays as it is.
+    ``auth_type`` says so, or ``[nova_sys_admin]``, which is another ``[privsep]``: no option set
+    lists them. A schema of another dialect stays as it is.
     """
     if schema.dialect != OSLO:
         return schema
@@ -145,7 +147,19 @@ def with_plugged_in(schema: Schema, trees: Sequence[Tree]) -> Schema:
                 }
                 known = known._replace(options=MappingProxyType({**shared, **known.options}))
                 more[name] = _with_more(known, row, overlay)
+    for row in overlay.alike:
+        pattern = schema.sections.get(row.text("like"))
+        for name in map(str, row.items("sections")):
+            if pattern and fold(name) in written and name not in schema.sections:
+                more[name] = _alike(pattern, name)
     return Schema({**schema.sections, **more}.values(), dialect=OSLO) if more else schema
+
+
+def _alike(pattern: SectionSpec, name: str) -> SectionSpec:
+    options = {
+        option: spec._replace(section=name, was=()) for option, spec in pattern.options.items()
+    }
+    return pattern._replace(name=name, options=MappingProxyType(options))
 
 
 def _written(trees: Iterable[Tree]) -> dict[str, dict[str, object]]:
@@ -349,4 +363,5 @@ def _overlay() -> _Overlay:
         frozenset(row["option"] for row in rows["any_case"]),
         tuple(facts.listed("unlisted")),
         tuple(facts.listed("plugged_in")),
+        tuple(facts.listed("alike")),
     )

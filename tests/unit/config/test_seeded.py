@@ -191,6 +191,8 @@ user_domain_name = Default
 project_name = service
 [nova]
 auth_section = shared
+[cinder_sys_admin]
+helper_command = sudo privsep-helper
 [shared]
 auth_type = v3applicationcredential
 application_credential_id = 1234
@@ -245,6 +247,7 @@ def test_sections_that_options_name_are_right(service: str) -> None:
         ("cinder", "[left]", "[lefty]", "unknown-section", "left"),
         ("cinder", "mapping_file =", "maping_file =", "unknown-option", "mapping_file"),
         ("cinder", "username =", "usrename =", "unknown-option", "username"),
+        ("cinder", "helper_command", "helpr_command", "unknown-option", "helper_command"),
         ("cinder", "[shared]", "[shard]", "unknown-section", "shared"),
         ("glance", "store_description =", "description =", "unknown-option", None),
         ("glance", "weight = 3", "weight = much", "wrong-type", None),
