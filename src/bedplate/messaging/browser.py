@@ -31,6 +31,7 @@ _ACK = Settle(Settlement.ACK)
 _WINDOW = 100
 _QUIET = 0.5
 _PATIENCE = 4
+_SOON = (0.02, 0.05, 0.1, 0.2, 0.3)
 
 
 @final
@@ -55,7 +56,7 @@ class Browser:
         """How many messages waited when the look began; None where the broker does not say."""
         self._line, self._source, self._timeout = line, source, timeout
         self._most, self._standing = most, standing
-        self._granted = self._taken = 0
+        self._granted = self._taken = self._done = 0
         self._link: Link | None = None
         self._inlet: Inlet | None = None
         self._ready: deque[Arrival] = deque()
@@ -71,7 +72,7 @@ class Browser:
             link = self._link = await self._line.ready()
             self.total = await self._count(link)
             if self.total == 0:
-                # Replicated queues tell a moment late what was handed back to them.
+                # Replicated queues have what was handed back to them a moment later.
                 await asyncio.sleep(_QUIET)
                 self.total = await self._count(link)
             if self._standing and self.total is not None:
@@ -92,10 +93,12 @@ class Browser:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Hand back what was not settled."""
+        """Hand back what was not settled, and let it arrive there."""
         if self._inlet is not None and self._over is None:
             with self._limit():
                 await self._inlet.aclose()
+                if error is None:
+                    await self._arrival()
 
     async def some(self) -> list[Arrival]:
         """Return the next messages, at least one; none: these were all.
@@ -122,6 +125,7 @@ class Browser:
     def done(self, arrival: Arrival) -> None:
         """Have the broker forget a message."""
         if self._inlet is not None:
+            self._done += 1
             self._inlet.settle(arrival.tag, _ACK)
 
     # --- what the driver calls ------------------------------------------------------------------
@@ -163,6 +167,19 @@ class Browser:
         except TimeoutError:
             return False
         return True
+
+    async def _arrival(self) -> None:
+        """Wait a moment for what was handed back: replicated queues have it a little later.
+
+        Who looks next would find the messages in another order.
+        """
+        if self._link is None or self.total is None:
+            return
+        for pause in _SOON:
+            here = await self._count(self._link)
+            if here is None or here >= self.total - self._done:
+                return
+            await asyncio.sleep(pause)
 
     async def _exhausted(self) -> bool:
         """Whether the silence means that nothing more is there."""

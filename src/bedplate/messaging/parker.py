@@ -198,14 +198,16 @@ class Parkings:
         return True
 
     async def _in_order(self, delivery: Delivery, why: ParkedFor, note: str, gone: Gone) -> bool:
-        """Let the first one find or make the place, lest those behind it overtake it meanwhile."""
-        if not self._found:
-            async with self._turn:
-                if gone.done():
-                    return False
-                if not self._found:
-                    await self._set_aside(delivery, self._source, why, note)
-                    self._found = True
-                    return True
+        """Let the first one find or make the place, lest those behind it overtake it meanwhile.
+
+        All pass by the lock, which lets them on in the order they came.
+        """
+        async with self._turn:
+            if gone.done():
+                return False
+            if not self._found:
+                await self._set_aside(delivery, self._source, why, note)
+                self._found = True
+                return True
         await self._set_aside(delivery, self._source, why, note)
         return True

@@ -214,11 +214,12 @@ async def test_a_flood_of_poison_is_parked_whole_and_within_the_credit() -> None
 
 
 async def test_what_fails_in_an_order_is_parked_in_it() -> None:
-    """Also while the first of them has the place made."""
+    """Also while the first of them has the place made, and though others come meanwhile."""
     async with scene() as s:
-        bodies = [f"{number:03}" for number in range(20)]
+        bodies = [f"{number:03}" for number in range(300)]
         await s.publish(*bodies)
-        async with s.subscribe(attempts=1) as deliveries:
+        policy = IntakePolicy(attempts=1)
+        async with s.transport.subscribe(ORDERS, credit=50, policy=policy) as deliveries:
             for _ in bodies:
                 await (await anext(deliveries)).retry()
         assert await s.ids() == bodies

@@ -22,6 +22,9 @@ _ADOPTED = (
 _SEGMENTS = 8
 """How many files a stream is kept in: what is too much or too old goes by whole files."""
 _LEAST_SEGMENT = 1024 * 1024
+_ENDLESS = 2**31 - 1
+"""A delivery limit for what must never be dropped, however often somebody looks at it and hands it
+back: RabbitMQ 4 has a limit of 20 where none is given, and older ones know no word for none."""
 
 
 class Queue(NamedTuple):
@@ -61,7 +64,9 @@ def shared_queue(entity: Entity, options: RabbitOptions) -> Queue:
         arguments["x-overflow"] = "reject-publish"
     if options.quorum:
         arguments["x-queue-type"] = "quorum"
-        if options.delivery_limit:
+        if expires == inf:
+            arguments["x-delivery-limit"] = _ENDLESS
+        elif options.delivery_limit:
             arguments["x-delivery-limit"] = options.delivery_limit
     name = NAMING.queue(entity.address, entity.group)
     return Queue(name, route(entity.address).key, exclusive=False, arguments=arguments)
