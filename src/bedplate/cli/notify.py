@@ -13,7 +13,7 @@ import click
 from bedplate.cli.arguments import named_values
 from bedplate.cli.broker import EXCHANGE, JSON, TIMEOUT, URL, by_url, converse, give_up_after
 from bedplate.cli.parameters import COUNT, NAME, SECONDS
-from bedplate.cli.values import json_text, printable, write
+from bedplate.cli.values import in_a_line, json_text, write
 
 if TYPE_CHECKING:
     from bedplate.messaging import Transport
@@ -283,5 +283,5 @@ def _print(notification: "Notification", *, as_json: bool) -> None:
         )
         return
     words = (when, notification.priority, notification.publisher_id, notification.event_type)
-    line = " ".join(printable(word).replace("\n", "\\n") for word in words)
+    line = " ".join(map(in_a_line, words))
     write(f"{line} {json_text(notification.payload)}")

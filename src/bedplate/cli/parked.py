@@ -15,7 +15,7 @@ import click
 from bedplate.cli.broker import EXCHANGE, JSON, TIMEOUT, URL, by_url, converse
 from bedplate.cli.ending import Failed, Misuse
 from bedplate.cli.parameters import COUNT, NAME, SECONDS
-from bedplate.cli.values import json_text, printable, write
+from bedplate.cli.values import in_a_line, json_text, printable, write
 
 if TYPE_CHECKING:
     from bedplate.messaging import (
@@ -158,7 +158,7 @@ def _row(each: "Parked") -> tuple[str, ...]:
 
 
 def _cell(text: str) -> str:
-    return printable(text).replace("\n", "\\n").replace("\t", "\\t") or "-"
+    return in_a_line(text) or "-"
 
 
 # --- show ---------------------------------------------------------------------------------------

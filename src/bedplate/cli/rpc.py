@@ -15,7 +15,7 @@ from bedplate.cli.broker import EXCHANGE, JSON, TIMEOUT, URL, by_url, converse
 from bedplate.cli.description import description_text
 from bedplate.cli.ending import Failed, Misuse
 from bedplate.cli.parameters import NAME, SECONDS, VERSION
-from bedplate.cli.values import json_text, printable, write
+from bedplate.cli.values import in_a_line, json_text, printable, write
 
 if TYPE_CHECKING:
     from bedplate.messaging import Transport
@@ -307,7 +307,7 @@ _COLUMNS = ("server", "process", "version", "methods", "up", "answered")
 
 
 def _print_found(found: "tuple[Found, ...]") -> None:
-    rows = [tuple(map(printable, _found_row(each))) for each in found]
+    rows = [tuple(map(in_a_line, _found_row(each))) for each in found]
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table

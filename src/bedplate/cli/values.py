@@ -8,12 +8,17 @@ import json
 import re
 import sys
 
-__all__ = ["json_text", "printable", "write", "write_bytes"]
+__all__ = ["in_a_line", "json_text", "printable", "write", "write_bytes"]
 
 
 def printable(text: str) -> str:
     """Return a text that cannot steer a terminal, whoever wrote it; lines stay lines."""
     return _STEERING.sub(_spelled, text)
+
+
+def in_a_line(text: str) -> str:
+    """Return a text that cannot steer a terminal and stays in its line, and in its column."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:

@@ -423,6 +423,14 @@ def test_ping_shows_who_serves_a_topic(
     assert unnamed["fault"] == "no-such-method"
 
 
+def test_a_server_cannot_forge_a_row(beside: Beside, there: Transport, capsys: Captured) -> None:
+    """Ends of lines in its name are spelled out, as is whatever would steer a terminal."""
+    with beside.inside(rpc.serve(there, Stock(), topic="stock", server="h1\nh2\t\x1b")):
+        lines = called(capsys, "ping", beside.url, "stock", "--wait", "0.2").splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("h1\\nh2\\t\\u001b  ")
+
+
 def test_ping_draws_a_table_on_a_terminal(
     served: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
