@@ -12,7 +12,7 @@ import click
 
 from bedplate.cli.arguments import named_values
 from bedplate.cli.broker import EXCHANGE, JSON, TIMEOUT, URL, by_url, converse, give_up_after
-from bedplate.cli.ending import Misuse
+from bedplate.cli.ending import Failed, Misuse
 from bedplate.cli.parameters import COUNT, NAME, SECONDS
 from bedplate.cli.values import json_text, printable, write, write_bytes
 
@@ -76,7 +76,7 @@ def publish(  # noqa: PLR0913 - one parameter an option, as click hands them ove
     body.
     """
     given = _headers(headers)
-    content = sys.stdin.buffer.read() if body == "-" else body.encode("utf-8", "surrogateescape")
+    content = _standard_input() if body == "-" else body.encode("utf-8", "surrogateescape")
     kind = content_type or _content_type(content)
     address = _address(topic, exchange=exchange, server=server, fanout=fanout)
 
@@ -90,6 +90,17 @@ def publish(  # noqa: PLR0913 - one parameter an option, as click hands them ove
         return 0
 
     return converse(url, work, timeout=timeout, as_json=as_json)
+
+
+def _standard_input() -> bytes:
+    """Read it to its end, or to where it is more than a message can hold. Raises `Failed`."""
+    from bedplate.messaging import TransportPolicy
+
+    most = TransportPolicy().max_body
+    content = sys.stdin.buffer.read(most + 1)
+    if len(content) > most:
+        raise Failed(f"standard input has more than {most} bytes, the most a message may hold.")
+    return content
 
 
 def _address(topic: str, *, exchange: str, server: str | None, fanout: bool) -> "Address":

@@ -110,6 +110,17 @@ def test_a_dash_reads_standard_input(
     assert (delivery.body, delivery.content_type) == (b"\x00\xff", "application/octet-stream")
 
 
+def test_an_endless_standard_input_is_not_read_to_its_end(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more is read than a message can hold, and one byte."""
+    endless = io.BytesIO(bytes(128 * 1024 * 1024 + 5))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(endless))
+    said = failed(capsys, "publish", "memory://x/", "orders", "-")
+    assert said.startswith("bedplate: standard input has more than 134217728 bytes")
+    assert len(endless.read()) == 4
+
+
 def test_an_address_may_be_a_server_or_everybody(
     beside: Beside, there: Transport, capsys: Captured
 ) -> None:
