@@ -104,17 +104,17 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _have_streams() -> None:
-    """Let commands print whatever the encoding, and run where output is closed as if nobody read.
+    """Let commands print in any encoding, and run where streams are closed.
 
     What an encoding lacks is spelled out as JSON does, so that JSON stays JSON.
     """
     codecs.register_error("bedplate-spelled", _spelled)
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for ever
+            nowhere = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - for ever
             setattr(sys, name, nowhere)
         stream = getattr(sys, name)
-        if isinstance(stream, io.TextIOWrapper):
+        if mode == "w" and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="bedplate-spelled")
 
 
