@@ -54,6 +54,8 @@ def _named(module: str, attribute: str) -> Iterator[type[Section]]:
 
 
 def _imported(module: str) -> object:
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise Misuse(f"{module!r} is no name of a module; write it as in an import: stock.options.")
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

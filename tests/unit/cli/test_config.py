@@ -257,6 +257,8 @@ def test_a_file_that_is_none_is_wrong_use(
     ("named", "why"),
     [
         ("nowhere:Api", "there is no module 'nowhere' here or installed."),
+        ("../declared:Api", "'../declared' is no name of a module; write it as in an import"),
+        ("./declared.py:Api", "is no name of a module"),
         ("declared.py:Api", "(write 'declared', without .py)"),
         ("declared:Appi", "no 'Appi' (its sections: Api, Log)"),
         ("declared:NUMBER", "declared:NUMBER is not a section but an object of type int"),
