@@ -68,13 +68,13 @@ def convert(
     for section in schema.sections.values():
         if only is not None and section.name not in only:
             continue
-        present = merged.has(section.name)
+        written = merged.values.get(section.name, {})
         converted: dict[str, object] = {}
         for option in section.options.values():
-            if option.optional and not present:
-                continue
-            raws = merged.get(section.name, option.name)
+            raws = written.get(option.name)
             if not raws:
+                if option.optional and not written:
+                    continue
                 if option.required:
                     findings.append(_missing(option, prefix))
                 else:
@@ -120,6 +120,17 @@ def _is_shown_default(spec: OptionSpec, raws: tuple[Raw, ...]) -> bool:
     return not spec.required and len(raws) == 1 and raws[0].value in shown
 
 
+def _stands_for_default(spec: OptionSpec, raws: tuple[Raw, ...]) -> bool:
+    """Whether the value of an option is such a placeholder, also where it is put in elsewhere."""
+    if not _is_shown_default(spec, raws) or "$" in str(raws[0].value):
+        return False
+    try:
+        read(spec.type, raws[0].value)
+    except Refused:
+        return True
+    return False
+
+
 class _Reading:
     """The values of one generation, each read with what it refers to put in."""
 
@@ -139,14 +150,18 @@ class _Reading:
 
     def value(self, spec: OptionSpec, raws: tuple[Raw, ...]) -> object:
         """Convert what counts. Raises `Refused`."""
+        if (len(raws) > 1 or raws[0].origin.source == "file") and is_many(spec):
+            return self._values(spec, raws)
+        value = self._put_in(spec, raws[0].value, raws[0].origin)
+        return value if isinstance(value, Unresolved) else read(spec.type, value)
+
+    def _values(self, spec: OptionSpec, raws: tuple[Raw, ...]) -> object:
         values = [self._put_in(spec, raw.value, raw.origin) for raw in raws]
         if any(isinstance(value, Unresolved) for value in values):
             return values[0]
-        if is_many(spec) and (len(values) > 1 or raws[0].origin.source == "file"):
-            return spec.type.accept(
-                [item for each in values for item in (each if isinstance(each, list) else [each])]
-            )
-        return read(spec.type, values[0])
+        return spec.type.accept(
+            [item for each in values for item in (each if isinstance(each, list) else [each])]
+        )
 
     def default(self, spec: OptionSpec) -> object:
         """Return the default, with what it refers to put in where that makes sense."""
@@ -170,7 +185,7 @@ class _Reading:
 
     def _put_in(self, spec: OptionSpec, value: object, origin: Origin | None) -> object:
         """Return the value with everything put in, or `Unresolved` after saying why."""
-        if not (spec.interpolate and isinstance(value, str) and "$" in value):
+        if not (isinstance(value, str) and "$" in value and spec.interpolate):
             return value
         try:
             resolved = self.resolver.resolve(value, spec.section, spec.name)
@@ -222,6 +237,8 @@ class _Reading:
         if spec is None:
             return None
         raws = self.merged.get(spec.section, spec.name)
+        if _stands_for_default(spec, raws):
+            raws = ()
         value = raws[0].value if raws else spec.default
         if isinstance(value, Unresolved):
             value = value.text

@@ -134,6 +134,9 @@ def unknown_sections(
 
 def without_flags(findings: Iterable[Finding], schema: Schema, prefix: str) -> tuple[Finding, ...]:
     """Tell who gave as a flag what has none, a secret for one, how to give it instead."""
+    findings = tuple(findings)
+    if not any(finding.code == "unknown-option" for finding in findings):
+        return findings
     flagless = {f"--{spec.key.replace('_', '-')}": spec for spec in schema if spec.flag is None}
     told = []
     for finding in findings:

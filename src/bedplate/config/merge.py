@@ -159,7 +159,7 @@ def _at(origin: Origin) -> tuple[str, str | None, int | None, int | None]:
 def is_many(spec: OptionSpec) -> bool:
     """Whether the key of an option may be repeated, and every value counts."""
     type_ = spec.type
-    while isinstance(type_, SecretType | OptionalType):
+    while isinstance(type_, (SecretType, OptionalType)):
         type_ = type_.inner
     return isinstance(type_, Multi)
 

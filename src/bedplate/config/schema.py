@@ -60,7 +60,9 @@ _TAKEN_FLAGS = frozenset({"--help", "--version", "--config-file", "--config-dir"
 
 def fold(name: str) -> str:
     """Spell a name as in the environment: upper case, every other sign an underscore."""
-    return _NOT_A_WORD.sub("_", name).upper()
+    if not (name.isascii() and name.isidentifier()):  # else there is nothing to replace
+        name = _NOT_A_WORD.sub("_", name)
+    return name.upper()
 
 
 def is_section_name(name: str) -> bool:
@@ -179,7 +181,7 @@ class OptionSpec(NamedTuple):
 
         None for a secret, which a process list would show, and in sections that an option names.
         """
-        return None if self.secret or self.flagless else f"--{self.key.replace('_', '-')}"
+        return None if self.flagless or self.type.secret else f"--{self.key.replace('_', '-')}"
 
     def variable(self, prefix: str) -> str:
         """Return its environment variable: ``INVENTORY_API__WORKERS``."""
@@ -187,6 +189,8 @@ class OptionSpec(NamedTuple):
 
     def agrees_with(self, other: "OptionSpec") -> bool:
         """Whether another declaration of the same name, in the same section, says the same."""
+        if self is other:
+            return True
         mine = self._replace(optional=False, owner="")
         return mine == other._replace(optional=False, owner="")
 
@@ -274,6 +278,8 @@ class Schema:
 
     def _has(self, section: SectionSpec) -> bool:
         known = self.sections.get(section.name)
+        if known is section:  # it is described once, and most often by one class
+            return True
         return (
             known is not None
             and _naming(section) == _naming(known)
@@ -390,7 +396,7 @@ def _interpolates(type_: Type) -> bool:
 
 
 def _innermost(type_: Type) -> Type:
-    while isinstance(type_, OptionalType | SecretType):
+    while isinstance(type_, (OptionalType, SecretType)):
         type_ = type_.inner
     return type_
 
@@ -518,15 +524,16 @@ def _renames(schema: Schema) -> dict[tuple[str, str], OptionSpec]:
 
 def _folded(schema: Schema) -> dict[tuple[str, str], tuple[str, str]]:
     folded: dict[tuple[str, str], tuple[str, str]] = {}
+    native = schema.dialect == NATIVE
     names = [((spec.section, spec.name), spec) for spec in schema]
+    sections = {name: fold(name) for name in (*schema.sections, *schema.old_sections)}
     for exact, spec in (*names, *schema.renames.items()):
-        if schema.dialect == NATIVE and schema.sections[spec.section].each:
+        if native and schema.sections[spec.section].each:
             continue  # a shape: the sections that have it have variables
-        spelled = fold(exact[0]), fold(exact[1])
+        spelled = sections[exact[0]], fold(exact[1])
         other = folded.setdefault(spelled, exact)
         # Two old names of one option may share a variable: it means the same.
-        clash = other != exact and not _same_target(schema, other, exact)
-        if clash and schema.dialect == NATIVE:
+        if native and other is not exact and not _same_target(schema, other, exact):
             why = (
                 f"{key_of(*exact)!r} and {key_of(*other)!r} would share the environment variable "
                 f"…_{'__'.join(spelled)}; rename one"
@@ -544,16 +551,19 @@ def _same_target(schema: Schema, one: tuple[str, str], other: tuple[str, str]) -
 def _flags(schema: Schema) -> dict[str, Flag]:
     flags: dict[str, Flag] = {}
     for spec in schema if schema.dialect == NATIVE else ():
-        if spec.flag is None:
+        spelled = spec.flag
+        if spelled is None:
             continue
-        other = flags.setdefault(spec.flag, Flag(spec.section, spec.name, spec.is_bool))
-        if other[:2] != (spec.section, spec.name):
-            why = f"it would share the flag {spec.flag} with {key_of(*other[:2])!r}; rename one"
+        flag = Flag(spec.section, spec.name, spec.is_bool)
+        other = flags.setdefault(spelled, flag)
+        if other is not flag:
+            why = f"it would share the flag {spelled} with {key_of(*other[:2])!r}; rename one"
             raise SchemaError(where=f"{spec.owner}.{spec.name}", why=why)
     for spelled, flag in flags.items():
-        denied = f"--no-{spelled[2:]}"
-        if flag.is_bool and denied in flags:
-            other = flags[denied]
-            why = f"its flag {denied} would also be what switches {key_of(*flag[:2])!r} off"
+        other = flags.get(f"--no-{spelled[2:]}") if flag.is_bool else None
+        if other is not None:
+            why = (
+                f"its flag --no-{spelled[2:]} would also be what switches {key_of(*flag[:2])!r} off"
+            )
             raise SchemaError(where=key_of(*other[:2]), why=why)
     return flags
