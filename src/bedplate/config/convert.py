@@ -157,8 +157,9 @@ class _Reading:
 
     def _values(self, spec: OptionSpec, raws: tuple[Raw, ...]) -> object:
         values = [self._put_in(spec, raw.value, raw.origin) for raw in raws]
-        if any(isinstance(value, Unresolved) for value in values):
-            return values[0]
+        for value in values:
+            if isinstance(value, Unresolved):
+                return value
         return spec.type.accept(
             [item for each in values for item in (each if isinstance(each, list) else [each])]
         )

@@ -353,12 +353,21 @@ class _Model:
             return text
         raise _BadReference
 
+    def _is_placeholder(self, name: Name, by: set[str]) -> bool:
+        about, sample = self.about[name], str(self.about[name]["sample_default"])
+        shown = not about["required"] and self.written.get(name) == [sample] and "$" not in sample
+        shown = shown and about["sample_default"] is not None
+        shown = shown and read_alone(self.options[name], sample) == REFUSED
+        by |= {"what documents show"} if shown else set()
+        return shown
+
     def _one_text(self, name: Name, trail: list[Name], by: set[str]) -> str:
         default = _listed_default(self.about[name])
         if isinstance(default, list) and _refers(default):
             default = ",".join(default)
-        text = self.written[name][0] if name in self.written else default
-        if name not in self.written and not _refers(default):
+        written = None if self._is_placeholder(name, by) else self.written.get(name)
+        text = default if written is None else written[0]
+        if written is None and not _refers(default):
             return _as_text(_native(self.about[name], default))
         try:
             return self.put_in(str(text), name[0], [*trail, name], by)

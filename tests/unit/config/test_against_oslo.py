@@ -250,7 +250,7 @@ def test_what_is_not_printed_is_not_known(sort: str, text: str) -> None:
 
 OF_SERVICES: Mapping[str, set[str]] = MappingProxyType(
     {
-        # A placeholder counts as the default, and is put in as it is written.
+        # Where a placeholder is put in elsewhere, it is the default as well.
         "cinder": {
             "choices in any case",
             "what documents show",

@@ -341,13 +341,25 @@ def test_what_documents_show_is_no_value_of_a_required_option() -> None:
     asked = [
         entry(name="port", type="integer value", required=True, sample_default="<port>"),
         entry(name="size", type="integer value", default=3, sample_default="<size>"),
+        entry(name="text"),
     ]
     schema = option_set({"options": {"DEFAULT": {"opts": asked}}}, "test")
-    audit = audit_trees([tree_of("[DEFAULT]\nport = <port>\nsize = <size>\n")], schema, "OS")
+    audit = audit_trees(
+        [tree_of("[DEFAULT]\nport = <port>\nsize = <size>\ntext = $size\n")], schema, "OS"
+    )
     assert [(each.line, each.code, each.option) for each in audit.errors] == [
         (2, "wrong-type", "port")
     ]
-    assert audit.converted.values["DEFAULT"] == {"size": 3}
+    assert audit.converted.values["DEFAULT"] == {"size": 3, "text": "3"}
+
+
+def test_one_item_that_has_no_value_leaves_none_of_several() -> None:
+    """An option that is written several times is no single text for that."""
+    asked = [entry(type="multi valued", default=[]), entry(name="other", required=True)]
+    schema = option_set({"options": {"DEFAULT": {"opts": asked}}}, "test")
+    audit = audit_trees([tree_of("[DEFAULT]\nsize = a\nsize = $other\n")], schema, "OS")
+    assert [each.option for each in audit.errors] == ["other"]
+    assert audit.converted.values["DEFAULT"] == {"size": Unresolved("$other")}
 
 
 def test_a_default_that_refers_to_nothing_is_no_value() -> None:
