@@ -142,6 +142,29 @@ async def test_a_stream_that_is_deleted_is_made_again(
         assert (await anext(deliveries)).body == b"again"
 
 
+async def test_who_is_too_far_behind_misses_the_oldest(url: str, place: Address) -> None:
+    """What a stream no longer keeps is skipped; what it keeps comes in order, to the last."""
+    small = RabbitOptions(stream_fanout=True, stream_max_bytes=1024 * 1024)
+    async with (
+        Transport.connect(url, options=small, policy=POLICY) as transport,
+        transport.subscribe(place, credit=1) as deliveries,
+    ):
+        await transport.publish(place, Message(b"0"))
+        slow = await anext(deliveries)
+        for number in range(1, 600):
+            await transport.publish(place, Message(b"%d" % number + bytes(20_000)))
+        await slow.ack()
+        numbers = [0]
+        async with asyncio.timeout(20):
+            while numbers[-1] < 599:
+                delivery = await anext(deliveries)
+                numbers.append(int(delivery.body.rstrip(b"\0")))
+                await delivery.ack()
+        assert numbers == sorted(set(numbers))
+        assert len(numbers) < 500
+        assert transport.statistics().consumers[0].interruptions == 0
+
+
 async def test_other_bounds_are_good_enough(url: str, one: Transport, place: Address) -> None:
     """A stream made with other bounds is read as it is; the notice tells."""
     small = RabbitOptions(stream_fanout=True, stream_max_bytes=2_000_000, stream_max_age=60.0)
