@@ -325,7 +325,7 @@ class Inflow:
             )
             for delivery in ready:
                 if not delivery.settled or not source.ack:
-                    delivery.settle(_NOW, backoff=True)
+                    delivery.settle(_NOW, backoff=True, error=error)
                     delivery.release()
 
     def _require(self, how: Settlement) -> None:

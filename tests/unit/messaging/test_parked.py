@@ -10,7 +10,14 @@ from itertools import pairwise
 import pytest
 
 from bedplate._floor.backoff import Backoff
-from bedplate.errors import DeadlineExceeded, LinkLost, NotParked, TransportError, Unsupported
+from bedplate.errors import (
+    DeadlineExceeded,
+    LinkLost,
+    NotParked,
+    RemoteError,
+    TransportError,
+    Unsupported,
+)
 from bedplate.messaging import (
     Ack,
     Address,
@@ -30,6 +37,7 @@ from bedplate.messaging import (
     Transport,
     TransportPolicy,
     notify,
+    rpc,
 )
 from bedplate.messaging.drivers.memory import MemoryBroker, MemoryDriver, broker
 from bedplate.messaging.observe import Closed, GivenUp, Opened, Received, Sent
@@ -779,3 +787,44 @@ def test_facts_are_values() -> None:
     """They can be compared, printed and sent elsewhere."""
     facts = Parked("1", "asked", 1, 0.0, "h", "", ORDERS, None, 0, "", "", None, "")
     assert facts == Parked("1", "asked", 1, 0.0, "h", "", ORDERS, None, 0, "", "", None, "")
+
+
+# --- requests -----------------------------------------------------------------------------------
+
+
+async def test_a_request_that_kills_its_servers_is_parked_and_its_caller_told() -> None:
+    """Acknowledged when done, it comes to one server after the other, until that was too often."""
+    name = f"memory://parked-{secrets.token_hex(8)}/"
+    begun: list[str] = []
+
+    class Killer:
+        async def kill(self, whom: str) -> None:
+            begun.append(whom)
+            await asyncio.sleep(1000)
+
+    async with Transport.connect(name) as here:
+        await here.declare(Topology((Entity(Address.topic("killer")),)))
+        client = rpc.Client(here, topic="killer").with_(timeout=600.0)
+        call = asyncio.create_task(client.call("kill", whom="me"))
+        for _ in range(10):
+            async with (
+                Transport.connect(name) as there,
+                rpc.serve(there, Killer(), topic="killer", ack="done", drain=0.0),
+            ):
+                await asyncio.sleep(1)
+        async with (
+            Transport.connect(name) as there,
+            rpc.serve(there, Killer(), topic="killer", ack="done") as server,
+        ):
+            with pytest.raises(RemoteError, match="put aside") as told:
+                await call
+            assert told.value.code == "parked"
+            await asyncio.sleep(1)
+            assert (server.statistics().parked, server.statistics().refused) == (1, 0)
+            assert begun == ["me"] * 10
+            place = here.parked(Address.topic("killer"))
+            (parked,) = await place.list()
+            assert (parked.why, parked.attempts, parked.kind) == ("attempts", 11, "call")
+            assert await place.replay_all() == Swept(done=1)  # nobody waits for it, but it runs
+            await asyncio.sleep(1)
+            assert begun == ["me"] * 11
