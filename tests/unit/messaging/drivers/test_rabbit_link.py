@@ -14,12 +14,15 @@ from bedplate.messaging.drivers.rabbit._link import RabbitLink
 from bedplate.messaging.drivers.rabbit._wire import Wire
 from bedplate.messaging.types import (
     Address,
+    Entity,
     InletLost,
     Notice,
     Outbound,
     Outcome,
     Settlement,
     Source,
+    Standing,
+    Topology,
     Want,
 )
 from bedplate.testing.contracts._workbench import ACK, Basket, Ear
@@ -222,6 +225,44 @@ async def test_a_window_is_widened_once_the_last_one_is_there(fake: Fake) -> Non
     fake.pipe.say(b"".join(delivered(fake.channel(basket), tag) for tag in range(1, 6)))
     await basket.count(5)
     assert fake.ear.losses == []
+
+
+async def test_many_looks_are_one_channel_and_one_write(fake: Fake) -> None:
+    """What is there is asked for at once; a place that is absent costs one more channel."""
+    places = [Entity(Address.topic(name)) for name in "abcde"]
+    await fake.link.declare(Topology(tuple(places)))
+    channels = len(fake.heard("channel.open"))
+    before = len(fake.pipe.writes)
+    found = await fake.link.declare(Topology(tuple(places)), look=True)
+    assert found == (Standing(True, 0, 0),) * 5  # noqa: FBT003 - the fields stand in the class
+    assert len(fake.heard("channel.open")) == channels + 1
+    assert len(fake.pipe.writes) == before + 1
+
+    fake.pipe.silent = True
+    looking = asyncio.create_task(fake.link.declare(Topology(tuple(places)), look=True))
+    await turns()
+    number = max(fake.link.hands)
+    fake.pipe.say(
+        method(number, "channel.open-ok", b"")
+        + method(number, "queue.declare-ok", "a", 7, 1)
+        + method(number, "channel.close", 404, "NOT_FOUND - no queue 'b'", 50, 10)
+    )
+    fake.pipe.silent = False
+    found = await looking
+    assert [each.exists for each in found] == [True, False, True, True, True]
+    assert found[0] == Standing(True, 7, 1)  # noqa: FBT003 - as above
+    assert len(fake.heard("channel.open")) == channels + 2
+
+
+async def test_a_look_at_two_receivers_of_a_fanout_adds_them_up(fake: Fake) -> None:
+    """Each has a queue of its own; together they are one place."""
+    place = Address.fanout("parts")
+    await fake.take(address=place)
+    await fake.take(address=place)
+    (standing,) = await fake.link.declare(Topology((Entity(place),)), look=True)
+    assert standing == Standing(True, 0, 0)  # noqa: FBT003 - this broker counts no consumers
+    (nowhere,) = await fake.link.declare(Topology((Entity(Address.fanout("x")),)), look=True)
+    assert nowhere == Standing(exists=True)
 
 
 async def test_giving_credit_back_as_one_settles_widens_nothing(fake: Fake) -> None:

@@ -137,7 +137,7 @@ class RabbitLink:
         self._check()
         entities = topology.entities
         if look:
-            return tuple(await asyncio.gather(*map(self._look, entities)))
+            return await self._look(entities)
         for entity in entities:
             if entity.address.kind is Kind.PRIVATE and entity.address != self._private:
                 raise AccessRefused(where=self._where, why=_NOT_YOURS)
@@ -155,39 +155,37 @@ class RabbitLink:
             _standing(next(found)) if each.address.kind in _SHARED else _THERE for each in entities
         )
 
-    async def _look(self, entity: Entity) -> Standing:
+    async def _look(self, entities: Sequence[Entity]) -> tuple[Standing, ...]:
+        """Look at all of them on one channel; one that is absent costs it, so on as many more."""
+        places = [self._places(entity) for entity in entities]
+        queues = [queue for each in places for queue in each]
+        found: list[Standing] = []
+        while len(found) < len(queues):
+            talk = self._talk()
+            for queue in queues[len(found) :]:
+                talk.channel.queue_declare(queue.name, passive=True)
+                talk.expected += 1
+            closed = await self._finish(talk)
+            found += [_seen(queues[len(found) + n], each) for n, each in enumerate(talk.answers)]
+            if closed is None:
+                continue
+            if closed.code == ReplyCode.NOT_FOUND:
+                found.append(Standing(exists=False))
+            elif closed.code == ReplyCode.RESOURCE_LOCKED:
+                found.append(_THERE)  # so much it says of another's private queue, and no more
+            else:
+                raise self._refused(closed, queues[len(found)].name)
+        told = iter(found)
+        return tuple(_together([next(told) for _ in each]) for each in places)
+
+    def _places(self, entity: Entity) -> list[Queue]:
+        """Return the queues of an entity; of a fanout those of our receivers, others are unseen."""
         if entity.address.kind is not Kind.FANOUT:
-            return await self._look_at(NAMING.queue(entity.address, entity.group), entity)
-        # What others have made for their receivers cannot be seen; ours can.
+            name = NAMING.queue(entity.address, entity.group)
+            return [private_queue(name)]
         inlets = [each for each in self.hands.values() if isinstance(each, RabbitInlet)]
         ours = [each.queue for each in inlets if each.source.address == entity.address]
-        queues = [each for each in ours if each is not None]
-        looks = (self._look_at(each.name, entity) for each in queues)
-        standings = await asyncio.gather(*looks)
-        if not standings:
-            return _THERE
-        if not all(each.exists for each in standings):
-            return Standing(exists=False)
-        if any(each.stream for each in queues):
-            return _THERE  # a stream keeps what was read, and does not say who reads
-        return Standing(
-            exists=True,
-            messages=sum(each.messages or 0 for each in standings),
-            consumers=sum(each.consumers or 0 for each in standings),
-        )
-
-    async def _look_at(self, queue: str, entity: Entity) -> Standing:
-        talk = self._talk()
-        talk.channel.queue_declare(queue, passive=True)
-        talk.expected = 1
-        closed = await self._finish(talk)
-        if closed is None:
-            return _standing(talk.answers[0])
-        if closed.code == ReplyCode.NOT_FOUND:
-            return Standing(exists=False)
-        if closed.code == ReplyCode.RESOURCE_LOCKED:
-            return _THERE  # the broker says that much of another's private queue, and no more
-        raise self._refused(closed, str(entity.address))
+        return [queue for queue in ours if queue is not None]
 
     async def private_address(self) -> Address:
         """Return the address of this link's own reply queue, making it the first time."""
@@ -450,6 +448,26 @@ class RabbitLink:
         if closed.code in (ReplyCode.ACCESS_REFUSED, ReplyCode.RESOURCE_LOCKED):
             return AccessRefused(where=self._where, why=f"{entity}: {closed.text}")
         return TopologyMismatch(entity=entity, why=closed.text)
+
+
+def _seen(queue: Queue, event: Event) -> Standing:
+    # A stream keeps what was read, and does not say who reads.
+    return _THERE if queue.stream else _standing(event)
+
+
+def _together(standings: Sequence[Standing]) -> Standing:
+    """Return one standing for the queues of one entity."""
+    if not standings:
+        return _THERE
+    if len(standings) == 1 or not all(each.exists for each in standings):
+        return next((each for each in standings if not each.exists), standings[0])
+    if any(each.consumers is None for each in standings):
+        return _THERE
+    return Standing(
+        exists=True,
+        messages=sum(each.messages or 0 for each in standings),
+        consumers=sum(each.consumers or 0 for each in standings),
+    )
 
 
 def _standing(event: Event) -> Standing:
