@@ -141,6 +141,8 @@ def test_an_alarm_of_the_broker_is_told(private_rabbit: RabbitNode, url: str, to
             status, said, told = ran(*command)
             assert (status, said) == (1, "")
             assert told.endswith(" The broker takes no messages now (low on memory).\n")
+        status, said, told = ran("publish", url, topic, "x", "--timeout", "0.5", "--json")
+        assert f"bedplate: {json.loads(said)['error']['message']}\n" == told
 
 
 def test_bytes_are_published_and_printed(url: str, topic: str) -> None:

@@ -269,7 +269,7 @@ def _as_value(error: "MessagingError") -> Mapping[str, object]:
 
     told: dict[str, object] = {"code": error.code, "type": type(error).__name__}
     if not isinstance(error, RemoteError):
-        return {**told, "message": str(error), "retryable": error.retryable}
+        return {**told, "message": _told(error), "retryable": error.retryable}
     return {
         **told,
         "type": error.type,
