@@ -261,7 +261,8 @@ class Consumer:
         try:
             if inflow is not None and inflow.live and inflow.inlet is not None:
                 # What is not parked for sure by then is parked twice, by whom it comes to next.
-                with contextlib.suppress(TimeoutError), self._line.route.wheel.limit(_LAST_PARKING):
+                patience = min(_LAST_PARKING, self._line.route.close_timeout)
+                with contextlib.suppress(TimeoutError), self._line.route.wheel.limit(patience):
                     await inflow.all_parked()
                 with self._line.route.wheel.limit(self._line.route.close_timeout):
                     await inflow.inlet.aclose()
