@@ -6,7 +6,6 @@ that brokers use, ``scheme://u1:p1@h1:1,u2:p2@h2:2/path``. Knows nothing of what
 
 import re
 from typing import NamedTuple, final
-from urllib.parse import parse_qsl, unquote
 
 from bedplate._floor.secret import MASK
 from bedplate.errors import SecretNotSerialisable
@@ -70,11 +69,7 @@ class Url:
         put(self, "scheme", match["scheme"].lower())
         put(self, "hosts", tuple(_host(part) for part in _split_hosts(match["netloc"])))
         put(self, "path", match["path"])
-        put(
-            self,
-            "query",
-            tuple(parse_qsl(match["query"] or "", keep_blank_values=True, max_num_fields=100)),
-        )
+        put(self, "query", _query(match["query"]) if match["query"] else ())
         put(self, "fragment", match["fragment"] or "")
         put(self, "_masked", _mask(match))
 
@@ -128,6 +123,23 @@ class Url:
         return Url, (self.reveal(),)
 
 
+# urllib.parse takes a tenth of the import of configuration, and most URLs have no need of it.
+
+
+def _query(text: str) -> tuple[tuple[str, str], ...]:
+    from urllib.parse import parse_qsl
+
+    return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=100))
+
+
+def _decoded(text: str) -> str:
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote
+
+    return unquote(text)
+
+
 def _split_hosts(netloc: str) -> list[str]:
     if not netloc:
         return []
@@ -142,8 +154,8 @@ def _host(part: str) -> Host:
     password: str | None = None
     if at:
         user_text, colon, password_text = credentials.partition(":")
-        user = unquote(user_text)
-        password = unquote(password_text) if colon else None
+        user = _decoded(user_text)
+        password = _decoded(password_text) if colon else None
     if address.startswith("["):
         name, bracket, rest = address[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -153,7 +165,7 @@ def _host(part: str) -> Host:
         name, _, port_text = address.partition(":")
     if port_text and not (port_text.isascii() and port_text.isdigit() and int(port_text) < 65536):
         raise ValueError("the port of a URL is a number from 0 to 65535")
-    return Host(unquote(name), int(port_text) if port_text else None, user, password)
+    return Host(_decoded(name), int(port_text) if port_text else None, user, password)
 
 
 def _mask(match: "re.Match[str]") -> str:
@@ -172,4 +184,4 @@ def _mask(match: "re.Match[str]") -> str:
 
 def _mask_field(field: str) -> str:
     key, equals, _ = field.partition("=")
-    return f"{key}={MASK}" if equals and _SECRET_KEY.search(unquote(key)) else field
+    return f"{key}={MASK}" if equals and _SECRET_KEY.search(_decoded(key)) else field

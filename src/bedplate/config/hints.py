@@ -101,6 +101,8 @@ def narrow(
 
     Raises TypeError where they do not apply, ValueError where they exclude everything.
     """
+    if minimum is None and maximum is None and not choices:
+        return type_
     if isinstance(type_, OptionalType):
         inner = narrow(type_.inner, minimum=minimum, maximum=maximum, choices=choices)
         return OptionalType(inner, blank=type_.blank)
@@ -116,11 +118,9 @@ def narrow(
             raise TypeError(f"min and max mean nothing for {type_.describe()}")
         type_ = type_.within(minimum, maximum)
     listed = [type_.accept(choice) for choice in choices]
-    if not listed:
-        return type_
-    if isinstance(type_, Boolean | Choice | UrlType):
+    if listed and isinstance(type_, Boolean | Choice | UrlType):
         raise TypeError(f"choices mean nothing for {type_.describe()}")
-    return Choice({type_.show(choice): choice for choice in listed})
+    return Choice({type_.show(choice): choice for choice in listed}) if listed else type_
 
 
 def _simple(annotation: type) -> Type | None:

@@ -560,10 +560,10 @@ def _flags(schema: Schema) -> dict[str, Flag]:
             why = f"it would share the flag {spelled} with {key_of(*other[:2])!r}; rename one"
             raise SchemaError(where=f"{spec.owner}.{spec.name}", why=why)
     for spelled, flag in flags.items():
-        other = flags.get(f"--no-{spelled[2:]}") if flag.is_bool else None
-        if other is not None:
+        denied = flags.get(f"--no-{spelled[2:]}") if flag.is_bool else None
+        if denied is not None:
             why = (
                 f"its flag --no-{spelled[2:]} would also be what switches {key_of(*flag[:2])!r} off"
             )
-            raise SchemaError(where=key_of(*other[:2]), why=why)
+            raise SchemaError(where=key_of(*denied[:2]), why=why)
     return flags
