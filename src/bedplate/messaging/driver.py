@@ -11,7 +11,7 @@ Every method is called on the loop the link was opened on.
 import asyncio
 import enum
 from collections.abc import Generator, Mapping, Sequence
-from typing import ClassVar, NamedTuple, Protocol, final
+from typing import ClassVar, NamedTuple, Protocol, final, runtime_checkable
 
 from bedplate.config import Section
 from bedplate.errors import TransportError
@@ -39,6 +39,7 @@ __all__ = [
     "LinkEvents",
     "Maturity",
     "Naming",
+    "Pacing",
     "PendingReceipt",
     "Receipt",
     "Sink",
@@ -69,6 +70,19 @@ class Status(NamedTuple):
     since: str = ""
     removal: str = ""
     instead: str = ""
+
+
+@runtime_checkable
+class Pacing(Protocol):
+    """What a driver's settings may say of connecting again, which is the transport's business.
+
+    In seconds; None leaves it to the application's `RecoveryPolicy`.
+    """
+
+    reconnect_first: float | None
+    """The longest first wait."""
+    reconnect_most: float | None
+    """The longest wait of all."""
 
 
 class Naming(Protocol):
@@ -252,7 +266,10 @@ class Driver(Protocol):
     """The `CONTRACT` it was written for."""
     name: ClassVar[str]
     options: ClassVar[type[Section]]
-    """Its settings, declared once; documented and checked by the configuration room."""
+    """Its settings, declared once; documented and checked by the configuration room.
+
+    Those that are `Pacing` are heeded by the transport.
+    """
     offers: ClassVar[Capabilities]
     status: ClassVar[Status]
     dialects: ClassVar[Mapping[str, Naming]]

@@ -1,17 +1,20 @@
-"""Which driver a URL means, whether it fits, and with which options it is to connect.
+"""Which driver a URL means, whether it fits, with which options and how often it is to connect.
 
 Knows nothing of links.
 """
 
 import warnings
 
+from msgspec.structs import replace
+
 from bedplate._floor import plugins
 from bedplate.config import Section
 from bedplate.errors import InvalidUrl, Unsupported
-from bedplate.messaging.driver import CONTRACT, Driver, Maturity
+from bedplate.messaging.driver import CONTRACT, Driver, Maturity, Pacing
+from bedplate.messaging.recovery import RecoveryPolicy
 from bedplate.messaging.url import TransportUrl
 
-__all__ = ["check_driver", "find_driver", "options_for"]
+__all__ = ["check_driver", "find_driver", "options_for", "pace"]
 
 _GROUP = "bedplate.drivers"
 
@@ -91,3 +94,15 @@ def options_for(driver: Driver, url: TransportUrl, given: Section | None) -> Sec
         except ValueError as error:
             raise InvalidUrl(url=str(url), why=f"{name} {error}.") from None
     return kind(**values)
+
+
+def pace(policy: RecoveryPolicy, options: Section) -> RecoveryPolicy:
+    """Return how eagerly to reconnect: as the application says, but for what an operator set."""
+    if not isinstance(options, Pacing):
+        return policy
+    backoff = policy.backoff
+    first = backoff.first if options.reconnect_first is None else options.reconnect_first
+    most = backoff.ceiling if options.reconnect_most is None else options.reconnect_most
+    if options.reconnect_most is None:
+        most = max(most, first)
+    return replace(policy, backoff=backoff._replace(first=first, ceiling=most))

@@ -29,7 +29,7 @@ from bedplate.messaging.inflow import Demand
 from bedplate.messaging.intake import Ack, IntakePolicy
 from bedplate.messaging.lifetimes import Lifetimes, TtlRule, check_ttl
 from bedplate.messaging.line import LineStatistics, Route
-from bedplate.messaging.lookup import check_driver, find_driver, options_for
+from bedplate.messaging.lookup import check_driver, find_driver, options_for, pace
 from bedplate.messaging.observe import Observer, Observers, Span, Work, following
 from bedplate.messaging.outbox import Held
 from bedplate.messaging.parked import ParkingPlace
@@ -207,13 +207,14 @@ class Transport:
         driver = self._driver or find_driver(self.url.driver)
         check_driver(driver)
         loop = asyncio.get_running_loop()
+        options = options_for(driver, self.url, self._options)
         route = Route(
             driver=driver,
             url=self.url,
-            options=options_for(driver, self.url, self._options),
+            options=options,
             clock=self._clock or LoopClock(loop),
             wheel=Wheel(loop),
-            recovery=self._policy.recovery,
+            recovery=pace(self._policy.recovery, options),
             connect_timeout=self._policy.connect_timeout,
             close_timeout=self._policy.close_timeout,
         )

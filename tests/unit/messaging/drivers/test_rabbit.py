@@ -160,6 +160,8 @@ def test_settings_know_their_old_names() -> None:
                 "rabbit_quorum_queue": True,
                 "heartbeat_timeout_threshold": 30,
                 "rabbit_stream_fanout": True,
+                "rabbit_retry_interval": 2,
+                "rabbit_interval_max": 40,
                 "rabbit_transient_queues_ttl": 600,
             }
         },
@@ -167,6 +169,7 @@ def test_settings_know_their_old_names() -> None:
     options = config[RabbitOptions]
     assert (options.quorum, options.link_heartbeat) == (True, 30)
     assert (options.stream_fanout, options.stream_max_age) == (True, 600.0)
+    assert (options.reconnect_first, options.reconnect_most) == (2.0, 40.0)
 
 
 def test_a_key_password_is_not_printed() -> None:

@@ -64,6 +64,22 @@ class RabbitOptions(Section, name="rabbit"):
         help="Seconds between signs of life of a connection; after twice as many of silence it is "
         "given up. The broker may lower it.",
     )
+    reconnect_first: Duration | None = option(
+        default=None,
+        min=0.01,
+        was=_oslo("rabbit_retry_interval"),
+        advanced=True,
+        help="Longest wait in seconds before a lost connection is first tried again; it grows from "
+        "there. What the application says when not set.",
+    )
+    reconnect_most: Duration | None = option(
+        default=None,
+        min=0.01,
+        was=_oslo("rabbit_interval_max"),
+        advanced=True,
+        help="Longest wait in seconds between attempts to connect, however many failed. What the "
+        "application says when not set.",
+    )
     connection_name: str = option(
         default="",
         help="How connections are called in the broker's listings; program and process id when "
