@@ -155,7 +155,7 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
             ),
             third=("msgspec",),
         ),
-        # A row of its own, so that its files may use each other. Its queues need names of their own.
+        # A row of its own, so that its files may use each other; its queues need random names.
         "messaging.drivers.rabbit": Row(
             may=(
                 "messaging.driver",
