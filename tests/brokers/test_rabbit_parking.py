@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from bedplate._floor.backoff import Backoff
+from bedplate.errors import DeadlineExceeded
 from bedplate.messaging import (
     Address,
     Entity,
@@ -261,6 +262,20 @@ async def test_looking_works_whatever_the_queue_is_like(
         assert await ids(transport.parked(orders)) == ["1"]
         assert dict(transport.statistics().notices) == {}
         assert await transport.parked(orders).drop_all() == Swept(done=1)
+
+
+async def test_a_bound_on_what_one_may_hold_is_told_of(
+    rabbit: RabbitNode, vhost: str, orders: Address
+) -> None:
+    """A part of it all is listed; what lies behind that is not said to be missing."""
+    async with Transport.connect(rabbit.url(vhost) + "?prefetch=2", policy=POLICY) as transport:
+        place = await park(transport, orders, "1", "2", "3")
+        await until(place, 3)
+        assert [each.id for each in await place.list(3)] == ["1", "2"]
+        assert (await place.show("2")).message.body == b"2"
+        with pytest.raises(DeadlineExceeded, match="waiting for more than 2 messages"):
+            await place.show("3")
+        assert await place.drop_all() == Swept(done=3)
 
 
 async def test_a_broker_that_takes_nothing_keeps_nobody_waiting(

@@ -93,17 +93,23 @@ class Browser:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Hand back what was not settled, and let it arrive there."""
+        """Hand back what was not settled, and let it arrive there.
+
+        Raises what ended the look if something was `done`: the broker may not have heard of it.
+        """
         if self._inlet is not None and self._over is None:
             with self._limit():
                 await self._inlet.aclose()
-                if error is None:
+                if error is None and self._over is InletLost.CLOSED:
                     await self._arrival()
+        if error is None and self._done and self._over is not InletLost.CLOSED:
+            self._check()
 
     async def some(self) -> list[Arrival]:
-        """Return the next messages, at least one; none: these were all.
+        """Return the next messages, at least one; none: these were all, or as many as are given.
 
-        Raises `LinkLost`, `SubscriptionLost`, `DeadlineExceeded`.
+        Raises `LinkLost`, `SubscriptionLost`, and `DeadlineExceeded` where all were wanted, there
+        are more, and the broker does not give them.
         """
         silent = 0
         while not self._ready:
@@ -114,8 +120,10 @@ class Browser:
                 return []
             if not await self._something():
                 silent += 1
-                if silent >= _PATIENCE or await self._exhausted():
+                if await self._exhausted():
                     return []
+                if silent >= _PATIENCE:
+                    return self._stuck()
         found = list(self._ready)
         self._ready.clear()
         self._taken += len(found)
@@ -180,6 +188,17 @@ class Browser:
             if here is None or here >= self.total - self._done:
                 return
             await asyncio.sleep(pause)
+
+    def _stuck(self) -> list[Arrival]:
+        """End where the broker bounds how much one may hold: good enough for a part of it all."""
+        if self._most is not None:
+            return []
+        raise DeadlineExceeded(
+            operation="browsing",
+            target=str(self._source.address),
+            timeout=_PATIENCE * _QUIET,
+            stage=f"waiting for more than {self._taken} messages",
+        )
 
     async def _exhausted(self) -> bool:
         """Whether the silence means that nothing more is there."""

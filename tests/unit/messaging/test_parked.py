@@ -763,6 +763,17 @@ async def test_a_replay_that_breaks_off_loses_nothing(nth: int) -> None:
         assert {*await s.ids(), *await drained(s)} == bodies
 
 
+async def test_what_the_broker_may_not_have_heard_of_is_not_called_done() -> None:
+    """A link that dies before the last word is through is told, not taken for success."""
+    async with scene() as s:
+        await s.park("1", "2")
+        listen = s.faults.links[-1]
+        with pytest.raises(LinkLost):
+            await s.parked.drop(["1", "2"], progress=lambda *_: s.faults.cut(listen))
+        await asyncio.sleep(1)
+        assert await s.ids() in ([], ["1", "2"])
+
+
 async def test_dropping_forgets_for_good() -> None:
     """Those named, or all that are there."""
     async with scene() as s:
