@@ -226,15 +226,13 @@ class Schema:
     with one old name the first has it, a live name is never an old one, there are no flags, and
     section names are understood in any case. Equality compares all that is described.
 
-    ``renames`` maps an old section and option to the option that replaces it; ``flags`` maps
-    spellings to what they set.
+    ``renames`` maps an old section and option to the option that replaces it.
     """
 
-    __slots__ = ("_folded", "dialect", "flags", "old_sections", "renames", "sections")
+    __slots__ = ("_folded", "dialect", "old_sections", "renames", "sections")
 
     sections: Mapping[str, SectionSpec]
     renames: Mapping[tuple[str, str], OptionSpec]
-    flags: Mapping[str, Flag]
     old_sections: frozenset[str]
 
     def __init__(self, sections: Iterable[SectionSpec] = (), *, dialect: str = NATIVE) -> None:
@@ -249,7 +247,7 @@ class Schema:
         self.old_sections = frozenset(section for section, _ in self.renames)
         # Names of option sets may clash, and only an environment asks for them.
         self._folded = MappingProxyType(_folded(self)) if dialect == NATIVE else None
-        self.flags = MappingProxyType(_flags(self))
+        _refuse_flags(self)
 
     @classmethod
     def of(cls, classes: Iterable[SectionType]) -> "Schema":
@@ -262,6 +260,13 @@ class Schema:
         if self._folded is None:
             self._folded = MappingProxyType(_folded(self))
         return self._folded
+
+    @property
+    def flags(self) -> Mapping[str, Flag]:
+        """What each flag sets, by its spelling; there are none in the ``oslo`` dialect."""
+        specs = self if self.dialect == NATIVE else ()
+        flags = ((spec.flag, Flag(spec.section, spec.name, spec.is_bool)) for spec in specs)
+        return MappingProxyType({spelled: flag for spelled, flag in flags if spelled is not None})
 
     def adding(self, cls: SectionType, name: str | None = None) -> "Schema":
         """Return a schema that holds this class as well, under ``name`` if one is given."""
@@ -548,22 +553,17 @@ def _same_target(schema: Schema, one: tuple[str, str], other: tuple[str, str]) -
     return first.key == second.key
 
 
-def _flags(schema: Schema) -> dict[str, Flag]:
-    flags: dict[str, Flag] = {}
+def _refuse_flags(schema: Schema) -> None:
+    """Raise for flags that could mean either of two options."""
+    flags: dict[str, OptionSpec] = {}
     for spec in schema if schema.dialect == NATIVE else ():
-        spelled = spec.flag
-        if spelled is None:
-            continue
-        flag = Flag(spec.section, spec.name, spec.is_bool)
-        other = flags.setdefault(spelled, flag)
-        if other is not flag:
-            why = f"it would share the flag {spelled} with {key_of(*other[:2])!r}; rename one"
+        flag = spec.flag
+        other = spec if flag is None else flags.setdefault(flag, spec)
+        if other is not spec:
+            why = f"it would share the flag {flag} with {other.key!r}; rename one"
             raise SchemaError(where=f"{spec.owner}.{spec.name}", why=why)
-    for spelled, flag in flags.items():
-        denied = flags.get(f"--no-{spelled[2:]}") if flag.is_bool else None
-        if denied is not None:
-            why = (
-                f"its flag --no-{spelled[2:]} would also be what switches {key_of(*flag[:2])!r} off"
-            )
-            raise SchemaError(where=key_of(*denied[:2]), why=why)
-    return flags
+    for flag, spec in flags.items():
+        switch = flags.get(f"--{flag[5:]}") if flag.startswith("--no-") else None
+        if switch is not None and switch.is_bool:
+            why = f"its flag {flag} would also be what switches {switch.key!r} off"
+            raise SchemaError(where=spec.key, why=why)

@@ -82,7 +82,7 @@ def begin(  # noqa: PLR0913 - see Config.load
         tuple(_place(kind, path) for kind, path in places),
         (
             Environment(os.environ if environ is None else environ, prefix),
-            Arguments(argv, schema.flags, nearest=nearest),
+            Arguments(argv, schema.flags if given.rest else {}, nearest=nearest),
             Memory(overrides or {}, name="override"),
         ),
     )
