@@ -217,37 +217,39 @@ async def _ask_any(
 ) -> object:
     # A topic's requests may all be taken, and ours lie in the broker behind many others. What is
     # for everybody has a line of its own.
-    asking = asyncio.ensure_future(client.call(method))
+    deadline = Deadline(transport.clock.now(), timeout)
+    one = asyncio.ensure_future(client.call(method))
+    everybody: asyncio.Future[Reply | None] | None = None
     try:
-        await asyncio.wait((asking,), timeout=_PATIENCE)
-        if not asking.done():
-            options = client.options
-            everybody = Address.fanout(options.topic, exchange=options.exchange)
-            reply = await _ask_all(transport, method, everybody, timeout, asking)
+        await asyncio.wait((one,), timeout=_PATIENCE)
+        if not one.done():
+            topic = Address.fanout(client.options.topic, exchange=client.options.exchange)
+            everybody = asyncio.ensure_future(_ask_all(transport, method, topic, deadline))
+            either: set[asyncio.Future[object] | asyncio.Future[Reply | None]] = {one, everybody}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            reply = everybody.result() if everybody.done() else None
             if reply is not None:
                 return native.loads(reply.result, _ANY, "an answer to everybody's question")
-        return await asking
+        return await one
     finally:
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+        asked = (one,) if everybody is None else (one, everybody)
+        for each in asked:
+            each.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def _ask_all(
-    transport: Transport,
-    method: str,
-    everybody: Address,
-    timeout: float,  # noqa: ASYNC109 - one deadline covers all stages of a call
-    asking: "asyncio.Future[object]",
+    transport: Transport, method: str, everybody: Address, deadline: Deadline
 ) -> Reply | None:
-    """Ask all servers and return the first reply, or None once ``asking`` is done by itself."""
-    answers = _Answers(transport, everybody.name)
+    """Ask all servers and return the first reply, or None where they cannot be asked."""
+    answers = _Answers(transport, everybody.name, first=True)
     inbox = await transport.inbox(answers)
     try:
-        await inbox.ready(Deadline(transport.clock.now(), timeout))
-        answers.ask(inbox, method, everybody, timeout)
-        either: set[asyncio.Future[object]] = {asking, answers.replied}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    except TransportError as error:
+        await inbox.ready(deadline)
+        left = deadline.remaining(transport.clock.now())
+        answers.ask(inbox, method, everybody, left)
+        await answers.during(left)
+    except MessagingError as error:
         _log.debug("%s could not be asked of all: %s", method, error)  # the one call still counts
     finally:
         await inbox.aclose()
@@ -260,14 +262,14 @@ class _Answers:
     What cannot be read is None: whoever sent it is there, and speaks differently.
     """
 
-    def __init__(self, transport: Transport, topic: str) -> None:
+    def __init__(self, transport: Transport, topic: str, *, first: bool = False) -> None:
+        """Take notes; with ``first`` it is over with the first reply."""
         self._now = transport.clock.now
-        self._topic = topic
+        self._topic, self._first = topic, first
         self._call = ""
         self._since = 0.0
-        loop = asyncio.get_running_loop()
-        self._broken: asyncio.Future[None] = loop.create_future()
-        self.replied: asyncio.Future[object] = loop.create_future()
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._trouble: ReplyPathLost | None = None
         self.heard: list[tuple[float, Reply | Fault | None]] = []
 
     def ask(self, inbox: Inbox, method: str, everybody: Address, wait: float) -> None:
@@ -296,9 +298,11 @@ class _Answers:
     async def during(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self._broken
+                await self._over
         except TimeoutError:
             return
+        if self._trouble is not None:
+            raise self._trouble
 
     def arrived(self, deliveries: list[Delivery]) -> None:
         took = self._now() - self._since
@@ -312,17 +316,21 @@ class _Answers:
                 continue
             if type(value) is Reply or type(value) is Fault:
                 self.heard.append((took, value))
-            if type(value) is Reply and not self.replied.done():
-                self.replied.set_result(None)
+            if type(value) is Reply and self._first:
+                self._end()
 
     def bounced(self, message_id: str, why: Bounce) -> None:
         """Nobody there is an answer too: none."""
 
     def lost(self, epoch: int, why: TransportError) -> None:  # noqa: ARG002 - the protocol
-        if self._call and not self._broken.done():
-            error = ReplyPathLost(target=f"everybody on {self._topic}")
-            error.__cause__ = why
-            self._broken.set_exception(error)
+        if self._call and not self._over.done():
+            self._trouble = ReplyPathLost(target=f"everybody on {self._topic}")
+            self._trouble.__cause__ = why
+            self._end()
+
+    def _end(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
 
 
 def _found(heard: tuple[float, Reply | Fault | None]) -> Found:

@@ -1,6 +1,7 @@
 """What servers tell of themselves, and the documents written from it."""
 
 import asyncio
+import gc
 import json
 from dataclasses import dataclass
 from typing import Annotated
@@ -362,3 +363,47 @@ async def test_questions_that_nobody_answers_end_as_calls_do(
         with pytest.raises(DeadlineExceeded):
             await rpc.describe(here, "busy", timeout=2)
         working.cancel()
+
+
+async def test_questions_to_anybody_end_with_their_deadline_whatever_the_link_does(
+    here: Transport, there: Transport, faults: Faults
+) -> None:
+    """Asking everybody as well, where there is no link meanwhile, takes no time of its own."""
+    async with rpc.serve(there, Busy(), topic="busy", workers=1, accept=0):
+        working = asyncio.ensure_future(rpc.Client(here, topic="busy", timeout=600).call("work"))
+        await asyncio.sleep(1)
+        faults.refuse()
+        start = here.clock.now()
+        asking = asyncio.ensure_future(rpc.describe(here, "busy", timeout=2))
+        await asyncio.sleep(0.1)
+        faults.cut()
+        with pytest.raises(ReplyPathLost):
+            await asking
+        assert here.clock.now() - start < 0.2
+        start = here.clock.now()
+        with pytest.raises(DeadlineExceeded, match="The call of describe to busy did not end"):
+            await rpc.describe(here, "busy", timeout=2)
+        assert here.clock.now() - start < 2.01
+        faults.accept()
+        with pytest.raises(ReplyPathLost):
+            await working
+
+
+async def test_a_question_to_everybody_whose_link_dies_leaves_nothing_behind(
+    here: Transport, there: Transport, faults: Faults
+) -> None:
+    """The caller hears it once; no error is left that nobody looked at."""
+    unseen: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    async with rpc.serve(there, Busy(), topic="busy", workers=1, accept=0, introspect=False):
+        working = asyncio.ensure_future(rpc.Client(here, topic="busy", timeout=600).call("work"))
+        await asyncio.sleep(1)
+        asking = asyncio.ensure_future(rpc.describe(here, "busy", timeout=9))
+        await asyncio.sleep(1)
+        faults.cut()
+        for each in (asking, working):
+            with pytest.raises(ReplyPathLost):
+                await each
+        del asking, working, each
+        gc.collect()
+    assert not unseen
