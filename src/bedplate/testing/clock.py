@@ -57,14 +57,14 @@ class _JumpingSelector(selectors.DefaultSelector):
     loop: "TurnedLoop"
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        # Asked before looking: whoever is done by now has woken us already.
+        at_work = self.loop.threads_at_work()
         events = super().select(0)
         if events or (timeout is not None and timeout <= 0):
             return events
-        if self.loop.threads_at_work():
+        if at_work:
             # A thread's work takes real time; wait for its wake-up before time may jump.
-            events = super().select(0.001)
-            if events or self.loop.threads_at_work():
-                return events
+            return super().select(0.001)
         if timeout is None:
             events = super().select(_STUCK_AFTER)
             if not events:

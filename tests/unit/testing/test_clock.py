@@ -3,6 +3,8 @@
 import asyncio
 import threading
 import time
+from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
@@ -16,6 +18,30 @@ async def test_turned_loop_does_not_wait() -> None:
     await asyncio.gather(asyncio.sleep(600), asyncio.sleep(300))
     assert loop.time() - turned == pytest.approx(600)
     assert time.monotonic() - real < 5
+
+
+async def test_a_thread_that_ends_while_the_loop_looks_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its last word is heard before time jumps, at whatever moment it comes."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, TurnedLoop)
+    for moment in range(1, 6):
+        done: asyncio.Future[str] = loop.create_future()
+        asked = count(1)
+
+        def ending(
+            moment: int = moment, done: asyncio.Future[str] = done, asked: Iterator[int] = asked
+        ) -> bool:
+            if next(asked) == moment:
+                loop.call_soon_threadsafe(done.set_result, "worked")
+                loop.thread_ended()
+            return TurnedLoop.threads_at_work(loop)
+
+        loop.thread_started()
+        monkeypatch.setattr(loop, "threads_at_work", ending)
+        async with asyncio.timeout(1):
+            assert await done == "worked"
 
 
 async def test_turned_loop_waits_for_announced_threads() -> None:
