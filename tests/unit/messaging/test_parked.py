@@ -839,3 +839,25 @@ async def test_a_request_that_kills_its_servers_is_parked_and_its_caller_told() 
             assert await place.replay_all() == Swept(done=1)  # nobody waits for it, but it runs
             await asyncio.sleep(1)
             assert begun == ["me"] * 11
+
+
+async def test_a_server_says_how_often_a_request_may_be_begun() -> None:
+    """``attempts`` counts beginnings: after the second without an end it is put aside."""
+    name = f"memory://parked-{secrets.token_hex(8)}/"
+
+    class Killer:
+        async def kill(self) -> None:
+            await asyncio.sleep(1000)
+
+    async with Transport.connect(name) as here:
+        await here.declare(Topology((Entity(Address.topic("killer")),)))
+        await rpc.Client(here, topic="killer").cast("kill")
+        for parked in (0, 0, 1):
+            async with (
+                Transport.connect(name) as there,
+                rpc.serve(
+                    there, Killer(), topic="killer", ack="done", attempts=2, drain=0.0
+                ) as server,
+            ):
+                await asyncio.sleep(1)
+                assert server.statistics().parked == parked

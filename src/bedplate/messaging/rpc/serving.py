@@ -26,6 +26,7 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
     workers: int = 8,
     accept: int | None = None,
     ack: Literal["start", "done"] | Ack = "start",
+    attempts: int | None = 10,
     drain: float = 10.0,
     tracebacks: bool = False,
     introspect: bool = True,
@@ -42,8 +43,10 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
     server is asked, beside topic and fanout. At most ``workers`` requests run at once, and at
     most ``accept`` more (four times as many) are taken from each address to wait here, where they
     beat; the others wait in the broker. ``ack="start"``: acknowledged when it begins to run, at
-    most once; ``"done"``: afterwards, at least once. Leaving the block lets what runs end within
-    ``drain`` seconds. ``tracebacks`` adds the traceback to faults, for callers you trust.
+    most once; ``"done"``: afterwards, at least once. Then one that was begun ``attempts`` times
+    without an end (None: no bound) is parked instead of run again, see `Transport.parked`. Leaving
+    the block lets what runs end within ``drain`` seconds. ``tracebacks`` adds the traceback to
+    faults, for callers you trust.
     ``introspect``: answer ``ping``, ``describe`` and ``stats`` in the namespace ``bedplate``,
     to anybody and also when all workers are busy. ``methods="exposed"`` serves only methods marked
     with `expose`. ``access`` says, request by request, who is let in (everybody); whoever is not
@@ -71,6 +74,7 @@ def serve(  # noqa: PLR0913 - keywords with defaults, each written only where it
         workers=workers,
         accept=accept,
         ack=Ack(ack),
+        attempts=attempts,
         drain=drain,
         tracebacks=tracebacks,
     )

@@ -32,6 +32,7 @@ class ServerOptions(Struct, frozen=True, kw_only=True):
     workers: int = 8
     accept: int | None = None
     ack: Ack = Ack.START
+    attempts: int | None = 10
     drain: float = 10.0
     tracebacks: bool = False
 
@@ -45,7 +46,7 @@ class ServerOptions(Struct, frozen=True, kw_only=True):
         return ShiftOptions(
             workers=self.workers,
             accept=self.accept,
-            policy=IntakePolicy(ack=self.ack),
+            policy=IntakePolicy(ack=self.ack, attempts=self.attempts),
             drain=self.drain,
         )
 
