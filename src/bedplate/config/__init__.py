@@ -24,12 +24,12 @@ from bedplate.config.report import findings_json as findings_json
 from bedplate.config.report import findings_sarif as findings_sarif
 from bedplate.config.report import findings_text as findings_text
 from bedplate.config.report import tell as tell
-from bedplate.config.schema import OptionSpec as OptionSpec
 from bedplate.config.schema import Schema as Schema
-from bedplate.config.schema import SectionSpec as SectionSpec
 from bedplate.config.schema_file import read_schema as read_schema
 from bedplate.config.schema_file import write_schema as write_schema
 from bedplate.config.settle import Change as Change
+from bedplate.config.specs import OptionSpec as OptionSpec
+from bedplate.config.specs import SectionSpec as SectionSpec
 from bedplate.config.tree import Origin as Origin
 from bedplate.config.types import ByteSize as ByteSize
 from bedplate.config.types import Duration as Duration

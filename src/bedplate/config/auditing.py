@@ -21,9 +21,11 @@ from bedplate.config.judge import (
     without_flags,
 )
 from bedplate.config.merge import Merged
+from bedplate.config.names import fold, split_key
 from bedplate.config.option import Required, SectionType
 from bedplate.config.repeated import check_shapes, resolve, strays
-from bedplate.config.schema import OSLO, OptionSpec, Schema, Unresolved, Withheld, fold, split_key
+from bedplate.config.schema import OSLO, Schema
+from bedplate.config.specs import OptionSpec, Unresolved, Withheld
 from bedplate.config.starting import begin
 from bedplate.config.tree import Origin, Tree
 from bedplate.errors import Finding, InvalidConfig, NoSuchOption, SectionAbsent

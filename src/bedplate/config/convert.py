@@ -8,12 +8,14 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from bedplate._floor.secret import MASK
+from bedplate.config.describe import describe
 from bedplate.config.interpolate import BadReference, Name, Resolver
 from bedplate.config.judge import nearest
 from bedplate.config.merge import Merged, is_many
 from bedplate.config.notes import about, label
 from bedplate.config.option import Required, SectionType
-from bedplate.config.schema import OptionSpec, Schema, Unresolved, Withheld, describe
+from bedplate.config.schema import Schema
+from bedplate.config.specs import OptionSpec, Unresolved, Withheld
 from bedplate.config.tree import Origin, Raw
 from bedplate.config.types import Refused, SecretType, UrlType, read
 from bedplate.errors import Finding, InvalidConfig

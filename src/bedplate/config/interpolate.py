@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from bedplate.config.names import DEFAULT
+
 __all__ = ["BadReference", "Name", "Reference", "Resolved", "Resolver", "parse"]
 
 _DOLLAR = re.compile(
@@ -19,7 +21,6 @@ _DOLLAR = re.compile(
     r"|\$\{(?P<braced>[A-Za-z_][\w.-]*)\}"
     r"|\$(?P<plain>[A-Za-z_]\w*(?:\.\w+)*)"
 )
-_DEFAULT = "DEFAULT"
 _DEEPEST = 100
 _LONGEST = 1 << 20
 
@@ -145,7 +146,7 @@ class Resolver:
         return resolved
 
     def _target(self, reference: Reference, section: str) -> Name:
-        candidates = [(section, reference.name), (_DEFAULT, reference.name)]
+        candidates = [(section, reference.name), (DEFAULT, reference.name)]
         group, dot, option = reference.name.rpartition(".")
         if dot:
             candidates.insert(0, (group, option))
@@ -158,12 +159,12 @@ class Resolver:
 
     def _nobody(self, reference: Reference, section: str) -> str:
         shown = f"${{{reference.name}}}" if reference.braced else f"${reference.name}"
-        where = f"[{section}]" if section == _DEFAULT else f"[{section}] or [{_DEFAULT}]"
+        where = f"[{section}]" if section == DEFAULT else f"[{section}] or [{DEFAULT}]"
         first = reference.name.partition(".")[0]
         if first != reference.name:
             where = f"section {reference.name.rpartition('.')[0]!r}"
             if not reference.braced and any(
-                self._known(each, first) is not None for each in (section, _DEFAULT)
+                self._known(each, first) is not None for each in (section, DEFAULT)
             ):
                 return (
                     f"refers to an option {shown} that nobody declares; "

@@ -6,8 +6,9 @@ Pure. No message holds the value of an unknown option.
 from collections.abc import Iterable
 
 from bedplate.config.merge import Merged
+from bedplate.config.names import DEFAULT, key_of
 from bedplate.config.notes import about, note
-from bedplate.config.schema import DEFAULT, Schema, key_of
+from bedplate.config.schema import Schema
 from bedplate.config.tree import Origin, Raw
 from bedplate.errors import Finding
 

@@ -11,11 +11,13 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeVar
 
 from bedplate.config import render
+from bedplate.config.describe import describe
 from bedplate.config.judge import nearest
 from bedplate.config.merge import Pins
+from bedplate.config.names import split_key
 from bedplate.config.option import Section, SectionType, construct
 from bedplate.config.repeated import Shapes, check_shapes
-from bedplate.config.schema import Schema, describe, split_key
+from bedplate.config.schema import Schema
 from bedplate.config.settle import Change, Rules, Settled, changes, hold, settle, settle_late
 from bedplate.config.starting import Layers, begin
 from bedplate.config.tree import Tree

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import NamedTuple
 
-from bedplate.config.schema import DEFAULT, OSLO, OptionSpec, Schema, fold
+from bedplate.config.names import DEFAULT, fold
+from bedplate.config.schema import OSLO, Schema
+from bedplate.config.specs import OptionSpec
 from bedplate.config.tree import Origin, Raw, Tree
-from bedplate.config.types import Multi, OptionalType, SecretType
+from bedplate.config.types import Multi
+from bedplate.config.types.around import inside
 from bedplate.errors import Finding
 
 __all__ = [
@@ -158,10 +161,7 @@ def _at(origin: Origin) -> tuple[str, str | None, int | None, int | None]:
 
 def is_many(spec: OptionSpec) -> bool:
     """Whether the key of an option may be repeated, and every value counts."""
-    type_ = spec.type
-    while isinstance(type_, (SecretType, OptionalType)):
-        type_ = type_.inner
-    return isinstance(type_, Multi)
+    return isinstance(inside(spec.type), Multi)
 
 
 def repeats(tree: Tree, schema: Schema) -> tuple[Finding, ...]:

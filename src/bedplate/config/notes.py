@@ -3,7 +3,7 @@
 Pure. Knows how a finding is made, not when.
 """
 
-from bedplate.config.schema import OptionSpec
+from bedplate.config.specs import OptionSpec
 from bedplate.config.tree import Origin
 from bedplate.errors import Finding
 

@@ -5,7 +5,7 @@
     class Api(Section):                     # section [api]
         workers: int = option(default=4, min=1, max=256, help="Worker threads.")
 
-The class body is read once into a description (`bedplate.config.schema`); this module only takes
+The class body is read once into a description (`bedplate.config.describe`); this module only takes
 the options out of the body and makes instances plain frozen objects with slots. It knows nothing
 of types, sources or files.
 """

@@ -10,18 +10,11 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from bedplate.config.hints import narrow
+from bedplate.config.names import DEFAULT, fold, split_key
 from bedplate.config.option import REQUIRED
 from bedplate.config.reading import Facts, decoded, parsed
-from bedplate.config.schema import (
-    DEFAULT,
-    OSLO,
-    OptionSpec,
-    Schema,
-    SectionSpec,
-    Unresolved,
-    fold,
-    split_key,
-)
+from bedplate.config.schema import OSLO, Schema
+from bedplate.config.specs import OptionSpec, SectionSpec, Unresolved
 from bedplate.config.tree import Tree
 from bedplate.config.types import (
     Boolean,

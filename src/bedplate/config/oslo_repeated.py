@@ -12,8 +12,10 @@ from types import MappingProxyType
 from bedplate.config.convert import convert, value_of
 from bedplate.config.judge import nearest
 from bedplate.config.merge import Merged
+from bedplate.config.names import split_key
 from bedplate.config.notes import about
-from bedplate.config.schema import OptionSpec, Schema, SectionSpec, split_key
+from bedplate.config.schema import Schema
+from bedplate.config.specs import OptionSpec, SectionSpec
 from bedplate.errors import Finding
 
 __all__ = ["named_in_oslo"]

@@ -9,16 +9,10 @@ from typing import NamedTuple
 from bedplate._floor.secret import MASK
 from bedplate.config.interpolate import Name
 from bedplate.config.merge import Merged
+from bedplate.config.names import fold, key_of
 from bedplate.config.option import Required
-from bedplate.config.schema import (
-    OptionSpec,
-    Schema,
-    SectionSpec,
-    Unresolved,
-    Withheld,
-    fold,
-    key_of,
-)
+from bedplate.config.schema import Schema
+from bedplate.config.specs import OptionSpec, SectionSpec, Unresolved, Withheld
 from bedplate.config.tree import Origin, Raw
 from bedplate.config.types import Refused, read
 

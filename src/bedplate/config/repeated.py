@@ -12,28 +12,21 @@ from typing import Final, NamedTuple
 
 from bedplate.config.convert import Known, refusal, value_of
 from bedplate.config.merge import Merged, Pins, merge, pin
+from bedplate.config.names import DEFAULT, fold, is_section_name, split_key
 from bedplate.config.notes import about, label
 from bedplate.config.oslo_repeated import named_in_oslo
-from bedplate.config.schema import (
-    DEFAULT,
-    NATIVE,
-    OptionSpec,
-    Schema,
-    SectionSpec,
-    fold,
-    is_section_name,
-    split_key,
-)
+from bedplate.config.schema import NATIVE, Schema
+from bedplate.config.specs import OptionSpec, SectionSpec
 from bedplate.config.tree import Origin, Raw, Tree
 from bedplate.config.types import (
     Choice,
     List,
     Multi,
-    OptionalType,
     Refused,
     SecretType,
     Unchecked,
 )
+from bedplate.config.types.around import inside
 from bedplate.config.types.contract import quote
 from bedplate.errors import Finding, SchemaError
 
@@ -171,16 +164,9 @@ def _check_owner(shape: SectionSpec, owner: OptionSpec | None, schema: Schema) -
     if owner is None or schema.sections[owner.section].each:
         why = f"each={shape.each!r} is no option that is known; load its section as well"
         raise SchemaError(where=where, why=why)
-    if owner.secret or not isinstance(_innermost(owner), List | Multi):
+    if owner.secret or not isinstance(inside(owner.type), List | Multi):
         why = f"each={shape.each!r} is {owner.type.describe()}, and must be a list that may be seen"
         raise SchemaError(where=where, why=why)
-
-
-def _innermost(spec: OptionSpec) -> object:
-    type_ = spec.type
-    while isinstance(type_, OptionalType):
-        type_ = type_.inner
-    return type_
 
 
 def _named(
@@ -218,7 +204,7 @@ def _named(
 
 
 def _texts(owner: OptionSpec, value: object) -> Iterator[str]:
-    type_ = _innermost(owner)
+    type_ = inside(owner.type)
     if isinstance(type_, List | Multi) and isinstance(value, Sequence):
         yield from map(type_.item.show, value)
 
@@ -251,7 +237,7 @@ def _driven(
         driver = "" if known is None else _driver(spec, known.value)
         if driver in variants:
             driven[name] = (base, variants[driver])
-        elif known is not None and (known.value is None or isinstance(_innermost(spec), Choice)):
+        elif known is not None and (known.value is None or isinstance(inside(spec.type), Choice)):
             driven[name] = (base,)
         else:
             written = merged.values.get(name, {}).keys()

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bedplate._floor.secret import MASK
-from bedplate.config.schema import OptionSpec, Schema
+from bedplate.config.schema import Schema
+from bedplate.config.specs import OptionSpec
 from bedplate.config.types import UrlType
 from bedplate.errors import Finding, SourceFailed
 

@@ -1,221 +1,28 @@
-"""The compiled description of a configuration: what options there are, and everything about them.
+"""The compiled description of a configuration: what sections there are, and that they agree.
 
-Loading, checking, help, documents and migration read these values and never Python types. A
-schema is immutable; one with another section in it is another schema. It knows nothing of sources
+A schema is immutable; one with another section in it is another schema. It knows nothing of sources
 or of the values people set.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from enum import Enum
 from types import MappingProxyType
-from typing import Final, NamedTuple
 
-from bedplate._floor.secret import MASK
-from bedplate.config.hints import narrow, type_of
-from bedplate.config.option import Declared, Required, SectionType
+from bedplate.config.describe import parts
+from bedplate.config.names import fold, key_of
+from bedplate.config.option import Required, SectionType
+from bedplate.config.specs import OptionSpec, SectionSpec
 from bedplate.config.tree import Flag
-from bedplate.config.types import (
-    Boolean,
-    Choice,
-    OptionalType,
-    Refused,
-    SecretType,
-    Type,
-    Unchecked,
-    UrlType,
-)
+from bedplate.config.types import Choice
+from bedplate.config.types.around import inside
 from bedplate.errors import SchemaError
 
-__all__ = [
-    "DEFAULT",
-    "NATIVE",
-    "OSLO",
-    "WITHHELD",
-    "OptionSpec",
-    "Schema",
-    "SectionSpec",
-    "Unresolved",
-    "Withheld",
-    "describe",
-    "fold",
-    "is_section_name",
-    "key_of",
-    "split_key",
-]
-
-DEFAULT = "DEFAULT"
-"""The section whose options are called by their bare names."""
+__all__ = ["NATIVE", "OSLO", "Schema"]
 
 NATIVE = "native"
 """The dialect of schemas made of our own sections."""
 
 OSLO = "oslo"
 """The dialect of the option sets of services that use oslo.config."""
-
-_SECTION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.\-]*[A-Za-z0-9])?")
-_NOT_A_WORD = re.compile(r"[^A-Za-z0-9]")
-_TAKEN_FLAGS = frozenset({"--help", "--version", "--config-file", "--config-dir", "--check-config"})
-
-
-def fold(name: str) -> str:
-    """Spell a name as in the environment: upper case, every other sign an underscore."""
-    if not (name.isascii() and name.isidentifier()):  # else there is nothing to replace
-        name = _NOT_A_WORD.sub("_", name)
-    return name.upper()
-
-
-def is_section_name(name: str) -> bool:
-    """Whether a section can be called so: as a header, and with ``__`` behind it in a variable."""
-    return _SECTION_NAME.fullmatch(name) is not None and "__" not in fold(name)
-
-
-def key_of(section: str, option: str) -> str:
-    """Call an option as people do: ``api.workers``, and ``debug`` for one of DEFAULT."""
-    return option if section == DEFAULT else f"{section}.{option}"
-
-
-def split_key(key: str) -> tuple[str, str]:
-    """Take ``api.workers`` or ``debug`` apart into section and option."""
-    section, dot, option = key.rpartition(".")
-    return (section, option) if dot else (DEFAULT, key)
-
-
-class Withheld(Enum):
-    """A default that is there and is not told: that of a secret, in a schema read from a file."""
-
-    WITHHELD = "withheld"
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-WITHHELD: Final = Withheld.WITHHELD
-"""Stands where a default would that nobody may see."""
-
-
-class Unresolved(NamedTuple):
-    """A default that stands as text: it refers to other options, or its own type refuses it."""
-
-    text: str
-
-
-class OptionSpec(NamedTuple):
-    """All that is known of one option.
-
-    ``default`` is a checked value, ``REQUIRED``, `Unresolved` text or ``WITHHELD``;
-    `default_text` shows any of them. ``was`` holds old names as section and option. ``optional``
-    says that it is not asked for while nothing of its section is set. ``owner`` says in which
-    class or by whom it is declared, for messages. ``annotation`` is what a class says of its type
-    and None where there is no class. ``flagless`` says that its section is named by an option, and
-    flags are read before that.
-    """
-
-    section: str
-    name: str
-    type: Type
-    default: object
-    help: str
-    mutable: bool
-    optional: bool
-    was: tuple[tuple[str, str], ...]
-    deprecated: str
-    since: str
-    advanced: bool
-    sample: str
-    interpolate: bool
-    owner: str
-    annotation: object = None
-    flagless: bool = False
-
-    @property
-    def key(self) -> str:
-        """What people call it: ``api.workers``, and ``debug`` for one of DEFAULT."""
-        return key_of(self.section, self.name)
-
-    @property
-    def secret(self) -> bool:
-        """Whether its value must never be shown."""
-        return self.type.secret
-
-    @property
-    def required(self) -> bool:
-        """Whether somebody must set it."""
-        return isinstance(self.default, Required)
-
-    @property
-    def unchecked(self) -> bool:
-        """Whether nothing of its value can be checked, for only its own program reads it."""
-        return isinstance(_innermost(self.type), Unchecked)
-
-    @property
-    def hides_default(self) -> bool:
-        """Whether its default would show what must not be seen: a secret, a password in a URL."""
-        if self.default is None or isinstance(self.default, Required):
-            return False
-        if self.secret or isinstance(self.default, Withheld):
-            return True
-        if isinstance(self.default, Unresolved):
-            return False
-        return self.type.show(self.default) != self.type.show(self.default, reveal=True)
-
-    @property
-    def default_text(self) -> str | None:
-        """Its default as text, masked for a secret; None where there is none."""
-        if self.default is None or isinstance(self.default, Required):
-            return None
-        if self.secret or isinstance(self.default, Withheld):
-            return MASK
-        if isinstance(self.default, Unresolved):
-            return self.default.text
-        return self.type.show(self.default)
-
-    @property
-    def is_bool(self) -> bool:
-        """Whether its flag is a switch."""
-        return isinstance(_innermost(self.type), Boolean)
-
-    @property
-    def flag(self) -> str | None:
-        """Its flag, ``--api.max-rows``.
-
-        None for a secret, which a process list would show, and in sections that an option names.
-        """
-        return None if self.flagless or self.type.secret else f"--{self.key.replace('_', '-')}"
-
-    def variable(self, prefix: str) -> str:
-        """Return its environment variable: ``INVENTORY_API__WORKERS``."""
-        return f"{prefix}_{fold(self.section)}__{fold(self.name)}"
-
-    def agrees_with(self, other: "OptionSpec") -> bool:
-        """Whether another declaration of the same name, in the same section, says the same."""
-        if self is other:
-            return True
-        mine = self._replace(optional=False, owner="")
-        return mine == other._replace(optional=False, owner="")
-
-
-class SectionSpec(NamedTuple):
-    """All that is known of one section; several classes may have contributed to it.
-
-    ``each`` is the key of the option that names sections of this shape (``enabled_backends``),
-    empty for a section that stands for itself. ``by`` is the driver that picks this shape among
-    several; empty, it takes all names. The driver is the value of the option ``driver_option`` in
-    the section that is named, whose shape is then that of ``by`` beside that of all; or, without
-    such an option, what stands with the name in a dictionary of the option ``each``.
-
-    ``drivers`` is what oslo.config's generator has instead: by the value of ``driver_option``, the
-    options of this section that one driver only has.
-    """
-
-    name: str
-    doc: str
-    optional: bool
-    options: Mapping[str, OptionSpec]
-    each: str = ""
-    by: str = ""
-    driver_option: str = ""
-    drivers: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 class Schema:
@@ -252,7 +59,7 @@ class Schema:
     @classmethod
     def of(cls, classes: Iterable[SectionType]) -> "Schema":
         """Compile classes, each under its own name. Raises `SchemaError`."""
-        return cls(spec for each in classes for spec in _parts(each, None))
+        return cls(spec for each in classes for spec in parts(each, None))
 
     @property
     def folded(self) -> Mapping[tuple[str, str], tuple[str, str]]:
@@ -270,7 +77,7 @@ class Schema:
 
     def adding(self, cls: SectionType, name: str | None = None) -> "Schema":
         """Return a schema that holds this class as well, under ``name`` if one is given."""
-        return Schema((*self.sections.values(), *_parts(cls, name)), dialect=self.dialect)
+        return Schema((*self.sections.values(), *parts(cls, name)), dialect=self.dialect)
 
     def get(self, section: str, option: str) -> OptionSpec | None:
         """Return what is known of an option, None if nothing is."""
@@ -279,7 +86,7 @@ class Schema:
 
     def has(self, cls: SectionType, name: str | None = None) -> bool:
         """Whether all that a class says is in this schema already."""
-        return all(map(self._has, _parts(cls, name)))
+        return all(map(self._has, parts(cls, name)))
 
     def _has(self, section: SectionSpec) -> bool:
         known = self.sections.get(section.name)
@@ -313,68 +120,6 @@ class Schema:
         return f"Schema({len(self)} options in {len(self.sections)} sections)"
 
 
-def describe(cls: SectionType, name: str | None = None) -> SectionSpec:
-    """Compile one class into a description, under its own section name or another.
-
-    Under another name it keeps the old names of its own section only.
-
-    Raises `SchemaError`, naming class and option, for a declaration that makes no sense.
-    """
-    section = cls.section_name if name is None else name
-    known = cls.section_described.get(section)
-    if isinstance(known, SectionSpec):
-        return known
-    if not is_section_name(section):
-        why = f"{section!r} is no name for a section: letters, digits and single signs of '_.-'"
-        raise SchemaError(where=cls.__qualname__, why=why)
-    if section != DEFAULT and section.upper() == DEFAULT:
-        raise SchemaError(
-            where=cls.__qualname__, why="the section of bare names is spelled DEFAULT"
-        )
-    hints = _hints(cls)
-    options = {
-        option: _option(cls, section, option, declared, hints)
-        for option, declared in cls.section_options.items()
-    }
-    spec = SectionSpec(section, _doc(cls), cls.section_optional, MappingProxyType(options))
-    if cls.section_each:
-        spec = _shape(cls, spec)
-    cls.section_described[section] = spec
-    return spec
-
-
-def _shape(cls: SectionType, spec: SectionSpec) -> SectionSpec:
-    """Describe the sections that an option names."""
-    by = cls.section_by
-    if spec.name == DEFAULT:
-        raise SchemaError(where=cls.__qualname__, why="there is one [DEFAULT]: none can be named")
-    if by and (by not in spec.options or spec.options[by].secret):
-        raise SchemaError(
-            where=cls.__qualname__, why=f"by={by!r} is no option of it that may be shown"
-        )
-    each = key_of(*split_key(cls.section_each))
-    return spec._replace(each=each, by=cls.section_when, driver_option=by)
-
-
-def _parts(cls: SectionType, name: str | None) -> tuple[SectionSpec, ...]:
-    """Compile what a class says of a schema: a section, and of a variant what all have first.
-
-    A variant's own part has what it adds and what it says otherwise.
-    """
-    spec = describe(cls, name)
-    if not cls.section_when:
-        return (spec,)
-    family = cls.section_family
-    common = describe(family)
-    own = {
-        option: each
-        for option, each in spec.options.items()
-        if cls.section_options[option] is not family.section_options.get(option)
-        or each.annotation != common.options[option].annotation
-    }
-    return common, spec._replace(options=MappingProxyType(own))
-
-
 def _naming(section: SectionSpec) -> tuple[str, str, str]:
     """Return by what sections of a shape are named, and by what it is picked among several."""
     return section.each, section.by, section.driver_option
@@ -390,101 +135,9 @@ def _facts(schema: Schema) -> list[tuple[object, ...]]:
 
 def _told(spec: OptionSpec) -> OptionSpec:
     default = spec.default
-    if isinstance(_innermost(spec.type), Choice) or spec.secret:
+    if isinstance(inside(spec.type), Choice) or spec.secret:
         default = default if isinstance(default, Required) else spec.default_text
     return spec._replace(default=default, annotation=None, flagless=False)  # so is its section
-
-
-def _interpolates(type_: Type) -> bool:
-    """Whether texts of a type refer to other options by themselves: not where passwords stand."""
-    return not type_.secret and not isinstance(_innermost(type_), UrlType)
-
-
-def _innermost(type_: Type) -> Type:
-    while isinstance(type_, (OptionalType, SecretType)):
-        type_ = type_.inner
-    return type_
-
-
-def _hints(cls: SectionType) -> Mapping[str, object]:
-    from typing import ClassVar, get_origin, get_type_hints
-
-    try:
-        hints = get_type_hints(cls, include_extras=True)
-    except Exception as error:
-        why = f"its annotations cannot be resolved: {error}; define what they name at module level"
-        raise SchemaError(where=cls.__qualname__, why=why) from error
-    for name, hint in hints.items():
-        if name in cls.section_options or name.startswith("_"):
-            continue
-        if hint is not ClassVar and get_origin(hint) is not ClassVar:
-            why = "an annotated name of a Section is an option: write = option(default=…)"
-            raise SchemaError(where=f"{cls.__qualname__}.{name}", why=why)
-    return hints
-
-
-def _doc(cls: SectionType) -> str:
-    text = cls.__dict__.get("__doc__") or ""
-    return " ".join(text.split("\n\n")[0].split())
-
-
-def _option(
-    cls: SectionType, section: str, name: str, declared: Declared, hints: Mapping[str, object]
-) -> OptionSpec:
-    where = f"{cls.__qualname__}.{name}"
-    if name not in hints:
-        raise SchemaError(where=where, why="an option needs an annotation: name: int = option(…)")
-    if section == DEFAULT and f"--{name.replace('_', '-')}" in _TAKEN_FLAGS:
-        raise SchemaError(where=where, why="every program has a flag of this name already")
-    default = declared.default
-    try:
-        type_ = type_of(hints[name])
-        type_ = narrow(type_, minimum=declared.min, maximum=declared.max, choices=declared.choices)
-        if not isinstance(default, Required):
-            default = type_.accept(default)
-    except Refused as refused:
-        what = "default and choices" if declared.choices else "default"
-        why = f"the {what} {refused}"
-        raise SchemaError(where=where, why=why) from None
-    except (TypeError, ValueError) as error:
-        raise SchemaError(where=where, why=str(error)) from None
-    return OptionSpec(
-        section,
-        name,
-        type_,
-        default,
-        " ".join(declared.help.split()),
-        declared.mutable,
-        cls.section_optional,
-        _old_names(cls, where, section, declared),
-        declared.deprecated,
-        declared.since,
-        declared.advanced,
-        declared.sample,
-        _interpolates(type_) if declared.interpolate is None else declared.interpolate,
-        cls.__qualname__,
-        hints[name],
-        flagless=bool(cls.section_each),
-    )
-
-
-def _old_names(
-    cls: SectionType, where: str, section: str, declared: Declared
-) -> tuple[tuple[str, str], ...]:
-    names = []
-    for old in declared.was:
-        old_section, dot, option = old.rpartition(".")
-        if not option or (dot and not _SECTION_NAME.fullmatch(old_section)):
-            why = f"the old name {old!r} is neither 'section.name' nor 'name'"
-            raise SchemaError(where=where, why=why)
-        if cls.section_each and dot:
-            why = f"the old name {old!r} would be that of many; without a section it is of each"
-            raise SchemaError(where=where, why=why)
-        # What once stood in another section can have one successor: the class's own section,
-        # not each one that the class is bound to besides.
-        if not dot or section == cls.section_name:
-            names.append((old_section if dot else section, option))
-    return tuple(names)
 
 
 def _joined(one: SectionSpec, other: SectionSpec) -> SectionSpec:

@@ -8,19 +8,11 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from bedplate.config.names import DEFAULT, key_of
 from bedplate.config.option import REQUIRED
 from bedplate.config.reading import Facts
-from bedplate.config.schema import (
-    DEFAULT,
-    NATIVE,
-    OSLO,
-    WITHHELD,
-    OptionSpec,
-    Schema,
-    SectionSpec,
-    Unresolved,
-    key_of,
-)
+from bedplate.config.schema import NATIVE, OSLO, Schema
+from bedplate.config.specs import WITHHELD, OptionSpec, SectionSpec, Unresolved
 from bedplate.config.type_json import native_of, type_from_json, type_to_json
 from bedplate.config.types import Refused, Type, read
 from bedplate.errors import NotASchema, SchemaError

@@ -12,8 +12,10 @@ from bedplate.config.convert import convert
 from bedplate.config.interpolate import Name
 from bedplate.config.judge import certain, unknown_options, unknown_sections, without_flags
 from bedplate.config.merge import Merged, Pins
+from bedplate.config.names import split_key
 from bedplate.config.repeated import Resolved, resolve, strays
-from bedplate.config.schema import OptionSpec, Schema, SectionSpec, split_key
+from bedplate.config.schema import Schema
+from bedplate.config.specs import OptionSpec, SectionSpec
 from bedplate.config.tree import Origin, Raw, Tree
 from bedplate.errors import Finding, InvalidConfig
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bedplate.config.judge import nearest
-from bedplate.config.schema import Schema, fold
+from bedplate.config.names import fold
+from bedplate.config.schema import Schema
 from bedplate.config.tree import Tree
 
 if TYPE_CHECKING:

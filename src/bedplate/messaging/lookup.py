@@ -72,7 +72,7 @@ def options_for(driver: Driver, url: TransportUrl, given: Section | None) -> Sec
         )
     if not url.options:
         return kind() if given is None else given
-    from bedplate.config.schema import describe
+    from bedplate.config.describe import describe
 
     specs = describe(kind).options
     names = kind.section_options

@@ -16,7 +16,7 @@ from bedplate.config import Secret
 from bedplate.config.auditing import audit_trees
 from bedplate.config.document import Document
 from bedplate.config.oslo import option_set
-from bedplate.config.schema import Unresolved
+from bedplate.config.specs import Unresolved
 
 __all__ = [
     "NOT_USED",

@@ -9,16 +9,10 @@ from types import MappingProxyType
 from hypothesis import strategies as st
 
 from bedplate.config import HostPort, Secret
+from bedplate.config.names import DEFAULT
 from bedplate.config.option import REQUIRED
-from bedplate.config.schema import (
-    DEFAULT,
-    NATIVE,
-    OSLO,
-    OptionSpec,
-    Schema,
-    SectionSpec,
-    Unresolved,
-)
+from bedplate.config.schema import NATIVE, OSLO, Schema
+from bedplate.config.specs import OptionSpec, SectionSpec, Unresolved
 from bedplate.config.types import (
     Boolean,
     ByteSizeType,

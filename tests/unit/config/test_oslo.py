@@ -17,7 +17,8 @@ from bedplate.config.oslo import (
     read_option_set,
     with_plugged_in,
 )
-from bedplate.config.schema import OSLO, OptionSpec, Schema, Unresolved
+from bedplate.config.schema import OSLO, Schema
+from bedplate.config.specs import OptionSpec, Unresolved
 from bedplate.config.tree import Tree
 from bedplate.config.types import (
     Choice,

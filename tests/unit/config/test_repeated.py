@@ -6,8 +6,10 @@ import pytest
 
 from bedplate.config import Finding, Schema, Section, option
 from bedplate.config.auditing import audit_trees
+from bedplate.config.describe import describe
 from bedplate.config.document import Document
-from bedplate.config.schema import OSLO, SectionSpec, describe
+from bedplate.config.schema import OSLO
+from bedplate.config.specs import SectionSpec
 
 
 class Common(Section, name="DEFAULT"):

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedplate.config import Schema, Secret, Section, Url, option
+from bedplate.config.describe import describe
+from bedplate.config.names import DEFAULT, fold, key_of, split_key
 from bedplate.config.option import SectionType
-from bedplate.config.schema import DEFAULT, describe, fold, key_of, split_key
 from bedplate.config.tree import Flag
 from bedplate.errors import SchemaError
 

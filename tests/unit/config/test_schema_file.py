@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from tests.unit.config.drawn import schemas
 
 from bedplate.config import Schema, Secret, Section, Url, option, read_schema, write_schema
-from bedplate.config.schema import WITHHELD
 from bedplate.config.schema_json import from_json, to_json
+from bedplate.config.specs import WITHHELD
 from bedplate.config.types import Integer, Unchecked
 from bedplate.errors import NotASchema
 

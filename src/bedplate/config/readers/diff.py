@@ -7,11 +7,13 @@ where both are known and never shown.
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from bedplate.config.readers.sample import inside
+from bedplate.config.names import DEFAULT, key_of
 from bedplate.config.repeated import Shapes, resolve
-from bedplate.config.schema import DEFAULT, OSLO, OptionSpec, Schema, Unresolved, Withheld, key_of
+from bedplate.config.schema import OSLO, Schema
+from bedplate.config.specs import OptionSpec, Unresolved, Withheld
 from bedplate.config.tree import Tree
 from bedplate.config.types import Choice, Dict, Integer, List, Multi, SecretType, String, Type
+from bedplate.config.types.around import inside
 
 __all__ = ["Difference", "Facet", "Gone", "Renamed", "concerning", "difference", "written"]
 

@@ -9,7 +9,7 @@ from typing import Final
 from bedplate.config.readers.diff import Difference, Facet, Gone, Renamed
 from bedplate.config.readers.pages import code, prose
 from bedplate.config.report import plain
-from bedplate.config.schema import OptionSpec
+from bedplate.config.specs import OptionSpec
 
 __all__ = ["difference_data", "difference_markdown", "difference_text"]
 

@@ -10,7 +10,8 @@ from typing import Final
 
 from bedplate.config.readers.sample import about, in_order, remarks
 from bedplate.config.report import plain
-from bedplate.config.schema import OptionSpec, Schema, SectionSpec
+from bedplate.config.schema import Schema
+from bedplate.config.specs import OptionSpec, SectionSpec
 
 __all__ = ["code", "page_markdown", "page_rst", "prose"]
 

@@ -9,20 +9,19 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from bedplate.config.report import plain
-from bedplate.config.schema import OptionSpec, Schema, SectionSpec, Unresolved
+from bedplate.config.schema import Schema
+from bedplate.config.specs import OptionSpec, SectionSpec, Unresolved
 from bedplate.config.type_json import native_of
 from bedplate.config.types import (
     ByteSizeType,
     Choice,
     DurationType,
     Multi,
-    OptionalType,
-    SecretType,
     String,
-    Type,
 )
+from bedplate.config.types.around import inside
 
-__all__ = ["about", "in_order", "inside", "remarks", "sample_ini", "sample_toml"]
+__all__ = ["about", "in_order", "remarks", "sample_ini", "sample_toml"]
 
 _WIDTH: Final = 78
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -41,13 +40,6 @@ def sample_toml(schema: Schema) -> str:
 def in_order(section: SectionSpec) -> Iterator[OptionSpec]:
     """Go through the options of a section, advanced ones last."""
     yield from sorted(section.options.values(), key=lambda spec: spec.advanced)
-
-
-def inside(type_: Type) -> Type:
-    """Return a type without what is around it: absence, secrecy."""
-    while isinstance(type_, OptionalType | SecretType):
-        type_ = type_.inner
-    return type_
 
 
 def about(section: SectionSpec) -> Iterator[str]:

@@ -6,10 +6,10 @@ Pure.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from bedplate.config.readers.sample import inside
 from bedplate.config.report import plain
 from bedplate.config.schema import Schema
 from bedplate.config.types import String
+from bedplate.config.types.around import inside
 
 __all__ = ["Count", "count", "counts_csv", "counts_svg", "counts_text"]
 

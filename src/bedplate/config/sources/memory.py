@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from bedplate.config.names import key_of
 from bedplate.config.tree import Origin, Raw, Tree
 
 __all__ = ["Memory"]
@@ -35,8 +36,8 @@ class Memory:
                 )
             tree.declare(section, Origin(name, f"{name} [{section}]"))
             for option, value in options.items():
-                spelled = option if section == "DEFAULT" else f"{section}.{option}"
-                tree.add(section, option, Raw(value, Origin(name, f"{name} {spelled}")))
+                place = f"{name} {key_of(section, option)}"
+                tree.add(section, option, Raw(value, Origin(name, place)))
         return tree
 
     def next_refresh(self, now: float) -> float | None:  # noqa: ARG002 - the port's signature

@@ -9,7 +9,7 @@ from typing import cast
 from bedplate._floor.secret import MASK, Secret
 from bedplate.config.types.contract import Refused, Type, valued
 
-__all__ = ["OptionalType", "SecretType"]
+__all__ = ["OptionalType", "SecretType", "inside"]
 
 
 @valued
@@ -97,3 +97,10 @@ class SecretType:
             # A new one, outside the handler: no context that might hold the value.
             raise Refused(code, expected, item=refused.item if refused else None)
         return hidden
+
+
+def inside(type_: Type) -> Type:
+    """Return a type without what is around it: absence, secrecy."""
+    while isinstance(type_, (OptionalType, SecretType)):
+        type_ = type_.inner
+    return type_
