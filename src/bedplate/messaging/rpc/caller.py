@@ -53,6 +53,7 @@ __all__ = ["Caller", "ClientStatistics"]
 
 _log = logging.getLogger("bedplate.messaging.rpc")
 _BREATH = 0.01
+_LOOK_PATIENCE = 10.0
 
 
 class ClientStatistics(Struct, frozen=True):
@@ -90,7 +91,8 @@ class Caller:
         self._timer_due = 0.0
         self._number = 0
         self._malformed = 0
-        self._looks: set[asyncio.Task[None]] = set()
+        self._looks: dict[Address, asyncio.Task[None]] = {}
+        self._in_doubt: dict[Address, list[Call[Asked]]] = {}
         self._closed = False
 
     def statistics(self) -> ClientStatistics:
@@ -257,7 +259,7 @@ class Caller:
         """End the open calls with `TransportClosed` and receive nothing more. Idempotent."""
         self._closed = True
         self._act(self._calls.close())
-        for look in self._looks:
+        for look in self._looks.values():
             look.cancel()
         if self._timer is not None:
             self._timer.cancel()
@@ -459,20 +461,37 @@ class Caller:
                 if not outcome.done():
                     outcome.set_result(None)
             elif isinstance(action, LookAt):
-                look = asyncio.get_running_loop().create_task(self._look(action.call))
-                self._looks.add(look)
-                look.add_done_callback(self._looks.discard)
+                self._doubt(action.call)
 
-    async def _look(self, call: Call[Asked]) -> None:
+    def _doubt(self, call: Call[Asked]) -> None:
+        """Look for a call: one look at a time at each address, or many calls would flood it."""
+        address = call.token.address
+        self._in_doubt.setdefault(address, []).append(call)
+        if address not in self._looks:
+            look = asyncio.get_running_loop().create_task(self._look_until_sure(address))
+            self._looks[address] = look
+
+    async def _look_until_sure(self, address: Address) -> None:
         try:
-            standing = await self.transport.look(call.token.address)
-        except MessagingError as error:
-            _log.debug("no look at %s: %s", call.token.address, error)
+            # Who comes while a look is under way may have been sent after it: theirs is the next.
+            while calls := self._in_doubt.pop(address, None):
+                await self._look(address, [call for call in calls if call.open])
+        finally:
+            del self._looks[address]
+
+    async def _look(self, address: Address, calls: list[Call[Asked]]) -> None:
+        clock = self.transport.clock
+        patience = max((call.deadline for call in calls), default=0.0) - clock.now()
+        if patience <= 0:
             return
-        served = _served(standing)
-        ended = self._calls.looked(call.id, self.transport.clock.now(), served=served)
-        if ended is not None:
-            self._act([ended])
+        try:
+            standing = await self.transport.look(address, timeout=min(patience, _LOOK_PATIENCE))
+        except MessagingError as error:
+            _log.debug("no look at %s: %s", address, error)
+            return
+        now, served = clock.now(), _served(standing)
+        told = [self._calls.looked(call.id, now, served=served) for call in calls]
+        self._act([ended for ended in told if ended is not None])
         self._arm()
 
 

@@ -611,3 +611,48 @@ async def test_a_silent_method_that_reports_is_lost_when_it_hangs(
         assert await client.call("reporting", every=2) == "reported"
         assert client.statistics().beats == 3
         await ends_at(3.0, client.call("reporting", every=60), CallLost)
+
+
+async def test_calls_in_doubt_share_a_look_and_leave_none_behind(
+    here: Transport, there: Transport, faults: Faults
+) -> None:
+    """Many calls that wait for one place look at it one at a time, and no look outlives them.
+
+    A look each would take the link's channels from all others, and go on long after the calls.
+    """
+    async with rpc.serve(there, Slow(), topic="work"):
+        client = rpc.Client(here, topic="work", timeout=3)
+        assert await client.call("sleep", seconds=0) == "slept"
+        before = len(asyncio.all_tasks())
+        faults.freeze()
+        calls = [asyncio.ensure_future(client.call("sleep", seconds=0)) for n in range(300)]
+        await asyncio.sleep(2)
+        assert len(asyncio.all_tasks()) - before <= 300 + 1
+        for outcome in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(outcome, DeadlineExceeded)
+        await asyncio.sleep(0.01)
+        assert len(asyncio.all_tasks()) == before
+        faults.thaw()
+        assert await client.call("sleep", seconds=0) == "slept"
+
+
+async def test_a_call_in_doubt_waits_for_a_look_of_its_own(
+    here: Transport, there: Transport, faults: Faults
+) -> None:
+    """What a look saw that began before a call was sent says nothing of that call."""
+    async with rpc.serve(there, Slow(), topic="work"):
+        pass
+    client = rpc.Client(here, topic="work", timeout=30)
+    first = asyncio.ensure_future(client.call("sleep", seconds=0))
+    await asyncio.sleep(0.1)
+    faults.freeze()
+    await asyncio.sleep(0.2)
+    second = asyncio.ensure_future(client.call("sleep", seconds=0))
+    await asyncio.sleep(1)
+    faults.thaw()
+    for call in (first, second):
+        with pytest.raises(NoSuchTarget) as caught:
+            await call
+        assert caught.value.queued
+    await asyncio.sleep(0.01)
+    assert not client._caller._looks
