@@ -305,6 +305,9 @@ class Line:
             await self._abandon(link)
             why = f"the driver failed with {type(error).__name__}."
             ears.lost(LinkLost(where=self.route.where, why=why))
+        except BaseException:
+            await self._abandon(link)  # the line is closed meanwhile, and does not know this link
+            raise
 
     async def _abandon(self, link: Link) -> None:
         try:

@@ -35,13 +35,14 @@ from bedplate.messaging import (
     TransportUrl,
     Want,
 )
-from bedplate.messaging.driver import CONTRACT, Link, LinkEvents, Maturity, Status
+from bedplate.messaging.driver import CONTRACT, Driver, Link, LinkEvents, Maturity, Status
 from bedplate.messaging.drivers.memory import MemoryDriver, MemoryOptions, broker
 from bedplate.messaging.intake import DEADLINE_HEADER
 from bedplate.messaging.line import Route
 from bedplate.messaging.observe import Closed, GivenUp, Opened, Received, Sent
 from bedplate.messaging.wheel import Wheel
 from bedplate.testing import FakeClock
+from bedplate.testing.faulty import Faults, faulty
 
 ORDERS = Address.topic("orders")
 POLICY = TransportPolicy(recovery=RecoveryPolicy(backoff=Backoff(0.1, 1.0, 0.1), budget=10_000))
@@ -337,6 +338,39 @@ async def test_timers_end_with_the_transport() -> None:
         await asyncio.sleep(5)
     await asyncio.sleep(20)
     assert fired == [1]
+
+
+class StuckDriver:
+    """Lets nothing pass any more once a link is made, but for the first."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._inside, self._faults = faulty(MemoryDriver(), faults), faults
+        self.made = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inside, name)
+
+    async def connect(self, url: TransportUrl, options: Section, hear: LinkEvents) -> Link:
+        link = await self._inside.connect(url, options, hear)
+        self.made += 1
+        if self.made > 1:
+            self._faults.freeze()
+        return link
+
+
+async def test_closing_ends_a_link_that_is_just_being_restored() -> None:
+    """A link that nobody saw yet is closed too, and not left to live on with its heartbeats."""
+    faults = Faults()
+    driver = StuckDriver(faults)
+    async with Transport.connect(
+        "memory://restoring/", driver=cast("Driver", driver), policy=POLICY
+    ) as transport:
+        await transport.declare(Topology((Entity(ORDERS),)))
+        faults.cut()
+        await asyncio.sleep(1)
+        assert driver.made == 2
+        assert len(faults.links) == 1
+    assert not faults.links
 
 
 async def test_closing_a_frozen_transport_is_bounded() -> None:
