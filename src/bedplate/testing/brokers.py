@@ -29,6 +29,13 @@ _HEADER = b"AMQP\x00\x00\x09\x01"
 _START = b"\x00\x0a\x00\x0a"  # connection.start, behind the head of its frame
 _SBIN = "/usr/sbin:/usr/local/sbin:/usr/lib/rabbitmq/bin"
 _TAIL = 4000
+_OUTLIVE_NOBODY = """
+exec 3<&0 </dev/null
+{ cat <&3 >/dev/null; kill -9 0; } &
+exec "$@" 3<&-
+"""
+"""Runs a program that ends with whoever started it, even one that was killed and could stop
+nothing: then the pipe to here closes, and all of the process group goes."""
 
 
 class BrokerFailed(Exception):
@@ -185,8 +192,7 @@ class RabbitNode:
     def restart(self) -> None:
         """Stop it, unless it is dead, and start it again with what it kept, on the same port."""
         server = self._running()
-        if server.poll() is None:
-            self._end(server)
+        self._end(server)
         self._start()
 
     @contextlib.contextmanager
@@ -303,9 +309,9 @@ class RabbitNode:
     def _spawn(self, log: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with (self._home / "log" / log).open("ab") as said:
             return subprocess.Popen(  # noqa: S603 - a program of this machine, arguments of ours
-                command,
+                ("/bin/sh", "-c", _OUTLIVE_NOBODY, "bedplate", *command),
                 env=self._environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=said,
                 stderr=said,
                 start_new_session=True,
@@ -362,6 +368,7 @@ class RabbitNode:
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None:
+            _let_go(process)
             return
         os.killpg(process.pid, signal.SIGCONT)
         os.killpg(process.pid, signal.SIGTERM)
@@ -370,6 +377,7 @@ class RabbitNode:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(self._patience)
+        _let_go(process)
 
     def _clear(self) -> None:
         for process in (self._server, self._mapper):
@@ -379,6 +387,12 @@ class RabbitNode:
 
     def _failure(self, why: str) -> BrokerFailed:
         return BrokerFailed(f"The private RabbitMQ node failed: {why}\n{self.log()}")
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    """Close the pipe of one that has ended, which ends the watcher beside it."""
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _answers(port: int) -> bool:
