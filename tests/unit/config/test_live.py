@@ -367,6 +367,33 @@ def test_a_section_that_comes_after_seal_is_judged_alone(write: Writer) -> None:
     assert config[Pool].size == 1
 
 
+class ReloadedFirst:
+    """A lock that a reload has had just before, whoever asks for it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config: Config | None = config
+        self.lock = config._held.known.lock
+
+    def __enter__(self) -> None:
+        config, self.config = self.config, None
+        if config is not None:
+            config.reload()
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def test_seal_judges_what_a_reload_made_meanwhile(write: Writer) -> None:
+    """A seal that had to wait for a reload judges its outcome, not what it replaced."""
+    config = load(files=(write("[api]\nworkers = 1\n"),))
+    write("[api]\nworkers = 1\n[poll]\nsize = 1\n")
+    config._held.known.lock = ReloadedFirst(config)  # type: ignore[assignment]  # enough of a lock
+    with pytest.raises(InvalidConfig, match="poll"):
+        config.seal()
+    assert config.generation == 2
+
+
 def test_unknown_names_can_be_warnings(write: Writer) -> None:
     """In the lax mode unknown names are among the findings and the program starts."""
     path = write("[api]\nwokers = 1\n[pole]\nsize = 1\n")
