@@ -224,7 +224,7 @@ class Consumer:
                 with self._line.route.wheel.limit(self._line.route.close_timeout):
                     await inflow.inlet.aclose()
         except (TimeoutError, TransportError) as error:
-            _log.warning("A deaf consumer did not close in good order: %s", error)
+            self._report_close("The deaf consumer", error)
 
     def _new_inflow(self, link: Link) -> Inflow:
         return Inflow(
@@ -267,8 +267,12 @@ class Consumer:
                 with self._line.route.wheel.limit(self._line.route.close_timeout):
                     await inflow.inlet.aclose()
         except (TimeoutError, TransportError) as error:
-            _log.warning("A consumer did not close in good order: %s", error)
+            self._report_close("The consumer", error)
         finally:
             if inflow is not None:
                 inflow.end()
             self._left(self)
+
+    def _report_close(self, who: str, error: Exception) -> None:
+        why = str(error) or f"it took more than {self._line.route.close_timeout:g} s"
+        _log.warning("%s of %s did not close in good order: %s", who, self.source.address, why)

@@ -276,7 +276,8 @@ class PrivateDesk:
             with self._line.route.wheel.limit(self._line.route.close_timeout):
                 await inlet.aclose()
         except (TimeoutError, TransportError) as error:
-            _log.warning("A deaf private address did not close in good order: %s", error)
+            why = str(error) or f"it took more than {self._line.route.close_timeout:g} s"
+            _log.warning("A deaf private address did not close in good order: %s", why)
 
     def _fail(self, error: TransportError) -> None:
         self.lost(error)

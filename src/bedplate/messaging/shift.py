@@ -227,8 +227,8 @@ class Shift(Generic[W]):
 
     async def _close_consumers(self) -> None:
         consumers, self._consumers = self._consumers, []
-        for consumer in consumers:
-            await consumer.aclose()
+        # Together: each waits for a broker that may not answer.
+        await asyncio.gather(*(consumer.aclose() for consumer in consumers))
 
     def _cancel_all(self) -> None:
         for turn in tuple(self._turns):

@@ -18,9 +18,12 @@ from bedplate.messaging import (
     Message,
     Source,
     Transport,
+    TransportPolicy,
     Verdict,
 )
+from bedplate.messaging.drivers.memory import MemoryDriver
 from bedplate.messaging.shift import ACK, REJECT, Duties, Job, Shift, ShiftOptions, Turn, dismiss
+from bedplate.testing.faulty import Faults, faulty
 
 ONE, TWO = Address.topic("one"), Address.topic("two")
 
@@ -167,6 +170,28 @@ async def test_closing_lets_work_end_and_returns_the_rest(transport: Transport, 
     assert asyncio.get_running_loop().time() == pytest.approx(start + 10)
     assert owner.last == [(b"slow", asyncio.CancelledError)]
     assert await left_over(transport) == ([] if ack is Ack.START else [b"slow"])
+
+
+@pytest.mark.parametrize("ack", list(Ack))
+async def test_closing_towards_a_broker_that_does_not_answer_takes_as_long_as_one_source(
+    ack: Ack, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server of many addresses ends within the grace its process has; the log says what hung."""
+    faults, policy = Faults(), TransportPolicy(close_timeout=2)
+    driver = faulty(MemoryDriver(), faults)
+    url = f"memory://{secrets.token_hex(8)}/"
+    async with Transport.connect(url, driver=driver, policy=policy) as transport:
+        owner = Owner(transport, policy=IntakePolicy(ack=ack))
+        await owner.open(ONE, TWO, Address.fanout("one"))
+        faults.freeze()
+        start = transport.clock.now()
+        await owner.shift.aclose()
+        assert transport.clock.now() - start <= 2.01
+        faults.thaw()
+    why = "did not close in good order: it took more than 2 s"
+    assert sorted(caplog.messages) == [
+        f"The consumer of {each} {why}" for each in ("everybody on one", "one", "two")
+    ]
 
 
 async def test_what_arrives_while_it_closes_is_left_alone(transport: Transport) -> None:
