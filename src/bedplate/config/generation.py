@@ -40,14 +40,18 @@ class Known:
         self.lock = threading.RLock()
 
     def adding(self, cls: type[Section], name: str | None) -> Schema:
-        """Make a section known, and return the schema that has it. Raises `SchemaError`."""
-        if not self.schema.has(cls, name):
-            schema = self.schema.adding(cls, name)
-            check_shapes(schema)
-            self.schema = schema
+        """Return a schema that has a section as well. Raises `SchemaError`."""
+        if self.schema.has(cls, name):
+            return self.schema
+        schema = self.schema.adding(cls, name)
+        check_shapes(schema)
+        return schema
+
+    def learn(self, cls: type[Section], schema: Schema) -> None:
+        """Count a section among what is known: all generations to come will have it."""
+        self.schema = schema
         if cls.section_each:
             self.shapes.setdefault(cls.section_name, cls)
-        return self.schema
 
     def kind(self, cls: type[Section], shapes: Shapes) -> type[Section] | None:
         """Return the class of a section with these shapes, asked for with ``cls``.
@@ -150,6 +154,8 @@ class Generation(dict[Key, Section]):
             )
             self._read = self._read.adding(cls, name)
             self._repeated.clear()  # a section may be of another class now
+        # Not before: what could not come must not hold up the reloads of all others.
+        self.known.learn(cls, schema)
 
     def __repr__(self) -> str:
         return f"<generation {self.number}: {len(self.settled.schema.sections)} sections>"

@@ -725,6 +725,18 @@ def test_late_sections_are_reloaded_too(write: Writer) -> None:
     assert (config[Pool].size, config.named(Pool, "other").size) == (2, 3)
 
 
+def test_a_section_that_could_not_come_holds_up_no_reload(write: Writer) -> None:
+    """What is wrong in a late section nobody has yet is no reason to refuse the others' news."""
+    config = load(files=(write("[api]\nworkers = 1\n[pool]\nsize = many\n"),))
+    with pytest.raises(InvalidConfig):
+        config[Pool]
+    write("[api]\nworkers = 2\n[pool]\nsize = many\n")
+    assert [each.key for each in config.reload().changed] == ["api.workers"]
+    write("[api]\nworkers = 2\n[pool]\nsize = 3\n")
+    config.reload()
+    assert config[Pool].size == 3
+
+
 def test_a_snapshot_learns_sections_in_any_order(write: Writer) -> None:
     """One that came late in a newer generation can be asked for after another in an older one."""
 
