@@ -52,7 +52,8 @@ def _named(owner: OptionSpec, merged: Merged, schema: Schema) -> object:
     known = value_of(owner, merged, schema)
     if known is None and not merged.get(owner.section, owner.name):
         return owner.default  # which counts there though nothing of its section is written
-    return None if known is None else known.value
+    # Names and kinds stand in messages: one that a secret is put into must name nothing.
+    return None if known is None or known.tainted else known.value
 
 
 def _is_kind(shape: SectionSpec, kind: str) -> bool:

@@ -4,12 +4,14 @@ from types import MappingProxyType
 
 import pytest
 
-from bedplate.config import Finding, Schema, Section, option
+from bedplate.config import Finding, Schema, Secret, Section, option
 from bedplate.config.auditing import audit_trees
 from bedplate.config.describe import describe
 from bedplate.config.document import Document
 from bedplate.config.schema import OSLO
 from bedplate.config.specs import SectionSpec
+
+CANARY = "hunter2-canary"
 
 
 class Common(Section, name="DEFAULT"):
@@ -24,6 +26,10 @@ class Backend(Section, name="backend_defaults", optional=True):
 
 class Rbd(Section, optional=True):
     pool: str = option(default="")
+
+
+class Vault(Section):
+    key: Secret[str] = option()
 
 
 def shape(spec: SectionSpec, each: str, by: str = "") -> SectionSpec:
@@ -91,6 +97,17 @@ def test_defaults_of_sections_that_nobody_wrote_name_others_in_oslo_config() -> 
 def test_a_wrong_list_names_nothing(value: str) -> None:
     """It is wrong where it stands, if at all, and that is all."""
     assert len(findings(f"[DEFAULT]\nenabled_backends = {value}\n")) <= 1
+
+
+@pytest.mark.parametrize("names", ["a:${vault.key}", "${vault.key}:file"])
+def test_what_a_secret_is_put_into_names_nothing(names: str) -> None:
+    """Neither a name nor a kind that holds a secret is in any message; a warning tells of it."""
+    schema = Schema([*DRIVEN.sections.values(), describe(Vault)], dialect=OSLO)
+    text = f"[DEFAULT]\nby_driver = {names}\n[vault]\nkey = {CANARY}\n"
+    tree = Document.parse(text.encode(), "f.conf").tree()
+    found = audit_trees([tree], schema, "X").findings
+    assert [each.code for each in found] == ["secret-in-plain-option"]
+    assert CANARY not in str(found)
 
 
 def test_a_schema_is_as_it_was() -> None:
