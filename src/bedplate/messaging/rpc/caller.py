@@ -28,7 +28,13 @@ from bedplate.messaging.inbox import Inbox
 from bedplate.messaging.observe import Observers, Span, Work, following
 from bedplate.messaging.rpc.context import CURRENT
 from bedplate.messaging.rpc.crossing import Crossing
-from bedplate.messaging.rpc.endings import Asked, bounce_error, deadline_error, end_error
+from bedplate.messaging.rpc.endings import (
+    Asked,
+    bounce_error,
+    deadline_error,
+    end_error,
+    late_error,
+)
 from bedplate.messaging.rpc.faults import Errors, error_of
 from bedplate.messaging.rpc.options import Options
 from bedplate.messaging.rpc.serializer import Codec
@@ -301,6 +307,9 @@ class Caller:
                 inbox.send(self._outbound(call, inbox.address, args, deadline.at - now))
             except LinkLost:
                 await _ready_or_over(inbox, deadline, token)
+            except DeadlineExceeded:
+                # Over in the very moment of sending: the caller knows of a call, not of publishing.
+                raise late_error(call) from self._trouble
             else:
                 self._calls.sent(call, inbox.epoch, now)
                 self._arm()

@@ -13,12 +13,12 @@ from bedplate.errors import (
     ReplyPathLost,
     TransportClosed,
 )
-from bedplate.messaging.calls import End, Ended
+from bedplate.messaging.calls import Call, End, Ended
 from bedplate.messaging.rpc.faults import Errors
 from bedplate.messaging.rpc.options import Options
 from bedplate.messaging.types import NO_HEADERS, Address, Bounce, Headers
 
-__all__ = ["Asked", "bounce_error", "deadline_error", "end_error"]
+__all__ = ["Asked", "bounce_error", "deadline_error", "end_error", "late_error"]
 
 
 class Asked(Struct):
@@ -56,8 +56,7 @@ def end_error(ended: Ended[Asked]) -> MessagingError:
         case End.CLOSED:
             return TransportClosed(what="The client")
         case _:
-            stage = "waiting for the reply" if ended.call.sends else "connecting"
-            return deadline_error(asked.method, asked.address, asked.timeout, stage)
+            return late_error(ended.call)
 
 
 def bounce_error(asked: Asked, why: Bounce) -> MessagingError:
@@ -65,6 +64,13 @@ def bounce_error(asked: Asked, why: Bounce) -> MessagingError:
     if why is Bounce.EXPIRED:
         return deadline_error(asked.method, asked.address, asked.timeout, "in the queue")
     return PublishRefused(address=str(asked.address), why="the queue takes no more messages.")
+
+
+def late_error(call: Call[Asked]) -> DeadlineExceeded:
+    """Return the error of a call whose time is over."""
+    asked = call.token
+    stage = "waiting for the reply" if call.sends else "connecting"
+    return deadline_error(asked.method, asked.address, asked.timeout, stage)
 
 
 def deadline_error(method: str, address: Address, timeout: float, stage: str) -> DeadlineExceeded:

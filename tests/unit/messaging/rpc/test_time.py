@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from bedplate.clock import Deadline
+from bedplate.clock import Deadline, LoopClock
 from bedplate.errors import (
     CallLost,
     DeadlineExceeded,
@@ -656,3 +656,19 @@ async def test_a_call_in_doubt_waits_for_a_look_of_its_own(
         assert caught.value.queued
     await asyncio.sleep(0.01)
     assert not client._caller._looks
+
+
+async def test_a_call_that_is_over_as_it_is_sent_says_so_in_its_own_words(
+    here: Transport, there: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that was held up until the deadline is no reason to speak of publishing."""
+    async with rpc.serve(there, Slow(), topic="work"):
+        client = rpc.Client(here, topic="work", timeout=3)
+        assert await client.call("sleep", seconds=0) == "slept"
+        before = here.clock.now
+        readings = iter((before(), before() + 3.5))
+        monkeypatch.setattr(LoopClock, "now", lambda _: next(readings, before() + 3.5))
+        with pytest.raises(
+            DeadlineExceeded, match="The call of sleep to work did not end within 3"
+        ):
+            await client.call("sleep", seconds=0)
