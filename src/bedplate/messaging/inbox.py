@@ -69,6 +69,7 @@ class PrivateDesk:
         "check",
         "epoch",
         "failure",
+        "holds",
         "received",
     )
 
@@ -76,13 +77,14 @@ class PrivateDesk:
         self,
         line: Line,
         send: Callable[[Outbound, int], None],
+        holds: Callable[[str], bool],
         check: Callable[[], None],
         observers: Observers,
     ) -> None:
         self._line = line
         self._observers = observers
         self.received = 0
-        self._send = send
+        self._send, self.holds = send, holds
         self.check = check
         self._listeners: dict[str, InboxListener] = {}
         self._open = asyncio.Event()
@@ -339,6 +341,10 @@ class Inbox:
         if address is None:
             raise LinkLost(where=self._desk.where, why="there is no link just now")
         return address
+
+    def holds(self, message_id: str) -> bool:
+        """Whether what was sent here is still on this side, because the broker takes nothing."""
+        return self._desk.holds(message_id)
 
     @property
     def trouble(self) -> TransportError | None:

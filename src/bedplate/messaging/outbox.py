@@ -69,6 +69,10 @@ class Outbox:
             return True
         return not self._shut(address) and not self._addresses[address]
 
+    def holds(self, message_id: str) -> bool:
+        """Whether a message of this id waits here. Looks through all: for the rare question."""
+        return any(held.message.id == message_id for held in self._held.values())
+
     def put(self, held: Held) -> None:
         """Let a message wait. Raises `BufferFull`."""
         if len(self._held) >= self._limit:

@@ -57,6 +57,7 @@ __all__ = ["Counts", "Switchboard"]
 _log = logging.getLogger("bedplate.messaging")
 
 _REPEAT = Backoff(0.05, 2.0, 2.0)
+_LINGER = 0.001
 
 
 class Counts(Struct):
@@ -102,7 +103,9 @@ class Switchboard:
         self.talk = Line("talk", route, self)
         self.listen: Line | None = None
         self.consumers: dict[int, Consumer] = {}
-        self.desk = PrivateDesk(self.talk, self.post_on, self.check, self.observers)
+        self.desk = PrivateDesk(
+            self.talk, self.post_on, self.outbox.holds, self.check, self.observers
+        )
         self.lookout = Lookout(self._watched, every=look_every, found=self._found_deaf)
         self._max_body = max_body
         self._topology: dict[Entity, None] = {}
@@ -229,7 +232,9 @@ class Switchboard:
         held.gone = self._unheard
         self.outbox.put(held)
         if held.until is not None:
-            held.timer = self.after(held.until - self.now(), lambda: self._drop_late(held))
+            # A moment late, so that who gives up just then can see that it is still here.
+            left = held.until - self.now() + _LINGER
+            held.timer = self.after(left, lambda: self._drop_late(held))
 
     def post_on(self, message: Outbound, epoch: int) -> None:
         """Send on the link of this epoch or not at all."""

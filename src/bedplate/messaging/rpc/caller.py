@@ -323,7 +323,7 @@ class Caller:
         if own is not None and own < left:
             ttl, timeout = own, left
         request = self._request(call.id, options, token.method, args, reply_to, timeout)
-        message_id = f"{call.id}.{call.sends}" if call.sends else call.id
+        message_id = _message_id(call, call.sends)
         message = native.encode(request)
         if token.headers:
             message = replace(message, headers={**message.headers, **token.headers})
@@ -461,7 +461,7 @@ class Caller:
     def _act(self, actions: "list[Action[Asked]] | list[Ended[Asked]]") -> None:
         for action in actions:
             if isinstance(action, Ended):
-                error = end_error(action)
+                error = end_error(action, held=self._held(action))
                 if isinstance(error, DeadlineExceeded) and error.stage == "connecting":
                     error.__cause__ = self._trouble
                 action.call.token.fail(error)
@@ -471,6 +471,13 @@ class Caller:
                     outcome.set_result(None)
             elif isinstance(action, LookAt):
                 self._doubt(action.call)
+
+    def _held(self, ended: Ended[Asked]) -> bool:
+        """Whether a call ran out of time before its request could leave."""
+        call, inbox = ended.call, self._inbox
+        if ended.how is not End.DEADLINE or inbox is None or not call.sends:
+            return False
+        return inbox.holds(_message_id(call, call.sends - 1))
 
     def _doubt(self, call: Call[Asked]) -> None:
         """Look for a call: one look at a time at each address, or many calls would flood it."""
@@ -537,6 +544,10 @@ def _within_budget(timeout: float, now: float) -> float:
     if request is None or request.deadline is None:
         return timeout
     return min(timeout, request.deadline - now)
+
+
+def _message_id(call: Call[Asked], attempt: int) -> str:
+    return f"{call.id}.{attempt}" if attempt else call.id
 
 
 def _attempt(message_id: str) -> tuple[str, int]:

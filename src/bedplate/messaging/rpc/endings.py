@@ -42,8 +42,11 @@ class Asked(Struct):
             self.outcome.set_exception(error)
 
 
-def end_error(ended: Ended[Asked]) -> MessagingError:
-    """Return the error of a call that ended by something else than an answer."""
+def end_error(ended: Ended[Asked], *, held: bool = False) -> MessagingError:
+    """Return the error of a call that ended by something else than an answer.
+
+    ``held``: its request had not left yet.
+    """
     asked = ended.call.token
     target = str(asked.address)
     match ended.how:
@@ -56,7 +59,7 @@ def end_error(ended: Ended[Asked]) -> MessagingError:
         case End.CLOSED:
             return TransportClosed(what="The client")
         case _:
-            return late_error(ended.call)
+            return late_error(ended.call, held=held)
 
 
 def bounce_error(asked: Asked, why: Bounce) -> MessagingError:
@@ -66,10 +69,10 @@ def bounce_error(asked: Asked, why: Bounce) -> MessagingError:
     return PublishRefused(address=str(asked.address), why="the queue takes no more messages.")
 
 
-def late_error(call: Call[Asked]) -> DeadlineExceeded:
-    """Return the error of a call whose time is over."""
+def late_error(call: Call[Asked], *, held: bool = False) -> DeadlineExceeded:
+    """Return the error of a call whose time is over; ``held``: its request had not left yet."""
     asked = call.token
-    stage = "waiting for the reply" if call.sends else "connecting"
+    stage = "sending" if held else "waiting for the reply" if call.sends else "connecting"
     return deadline_error(asked.method, asked.address, asked.timeout, stage)
 
 

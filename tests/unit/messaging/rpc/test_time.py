@@ -17,7 +17,7 @@ from bedplate.errors import (
     TransportClosed,
 )
 from bedplate.messaging import Address, Bounce, Delivery, Transport, rpc
-from bedplate.messaging.drivers.memory import MemoryDriver
+from bedplate.messaging.drivers.memory import MemoryDriver, broker
 from bedplate.messaging.types import Outbound
 from bedplate.messaging.wire import native
 from bedplate.messaging.wire.values import Beat, Request
@@ -672,3 +672,25 @@ async def test_a_call_that_is_over_as_it_is_sent_says_so_in_its_own_words(
             DeadlineExceeded, match="The call of sleep to work did not end within 3"
         ):
             await client.call("sleep", seconds=0)
+
+
+async def test_a_call_that_could_not_leave_says_that_it_was_being_sent(
+    here: Transport, there: Transport
+) -> None:
+    """While the broker takes no messages no server is to blame; what got through waits for one."""
+    memory = broker(here.url.hosts[0].name)
+    async with rpc.serve(there, Slow(), topic="work"):
+        client = rpc.Client(here, topic="work", timeout=3)
+        gone = asyncio.ensure_future(client.call("sleep", seconds=60))
+        await asyncio.sleep(1)
+        memory.close_flow()
+        await asyncio.sleep(0.1)
+        held = asyncio.ensure_future(client.call("sleep", seconds=0))
+        for call, stage in ((gone, "waiting for the reply"), (held, "sending")):
+            with pytest.raises(DeadlineExceeded) as caught:
+                await call
+            assert caught.value.stage == stage
+        await asyncio.sleep(0.01)
+        assert here.statistics().buffered == 0
+        memory.open_flow()
+        assert await client.call("sleep", seconds=0) == "slept"
