@@ -25,8 +25,6 @@ __all__ = ["Converted", "Known", "by_hand", "convert", "refusal", "value_of"]
 _OWN_SOURCES = frozenset(
     {"command line", "environment", "file", "override", "application default", "default"}
 )
-
-
 _CREDENTIALS = re.compile(r"(://[^/\s:@]*:)[^/\s]*(?=@)")
 
 

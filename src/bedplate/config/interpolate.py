@@ -77,9 +77,9 @@ class Resolver:
     """Puts texts together, each once.
 
     ``known`` tells which option there is of this section and name: the same, or the one whose old
-    name it is; None if there is none. ``text_of`` gives what is
-    written for it, or its default, before anything is put in, with whether references in it count;
-    None where its text is not known.
+    name it is; None if there is none. ``text_of`` gives what is written for it, or its default,
+    before anything is put in, with whether references in it count; None where its text is not
+    known.
     """
 
     __slots__ = ("_done", "_known", "_open", "_text_of")

@@ -145,8 +145,10 @@ def without_flags(findings: Iterable[Finding], schema: Schema, prefix: str) -> t
         if spec is None or finding.code != "unknown-option":
             told.append(finding)
             continue
-        why = "flags are read before it is known which sections there are"
-        why = "a list of processes would show the secret" if spec.secret else why
+        if spec.secret:
+            why = "a list of processes would show the secret"
+        else:
+            why = "flags are read before it is known which sections there are"
         message = (
             f"has no flag, because {why}: set the environment "
             f"variable {spec.variable(prefix)}, or write it in a configuration file."

@@ -68,8 +68,9 @@ def resolve(trees: Iterable[Tree], given: Schema, pins: Pins | None = None) -> R
     schema = Schema(standing, dialect=given.dialect)
     merged, remarks = _merged(trees, schema, pins)
     clashing: frozenset[str] = frozenset()
+    families = _families(given)
     if native:
-        named, findings, clashing = _named(_families(given), schema, merged)
+        named, findings, clashing = _named(families, schema, merged)
     else:
         shapes, findings = named_in_oslo(schema, merged)
         named = {name: (shape,) for name, shape in shapes.items()}
@@ -77,7 +78,7 @@ def resolve(trees: Iterable[Tree], given: Schema, pins: Pins | None = None) -> R
     if native and any(shape.driver_option for (shape,) in named.values()):
         with_drivers = Schema((*standing, *_made(named, schema)))
         seen, _ = _merged(trees, with_drivers, pins)
-        named, astray = _driven(named, _families(given), with_drivers, seen)
+        named, astray = _driven(named, families, with_drivers, seen)
     if named:
         schema = Schema((*standing, *_made(named, schema)), dialect=given.dialect)
         merged, remarks = _merged(trees, schema, pins)

@@ -4,7 +4,7 @@ Pure. An option that has a new name is only ever called renamed. Defaults of sec
 where both are known and never shown.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from bedplate.config.names import DEFAULT, key_of
@@ -96,10 +96,16 @@ def concerning(
     """Keep what concerns a file, of which ``written`` is what it sets, as sections and options.
 
     Old names in the file count too: one that the new release no longer understands stands among
-    the renamed, or among the gone. Of what is added, only what the file now lacks is kept:
-    required options of sections that it has, or that are neither optional nor named by an option.
+    the renamed, or among the gone. Of what the file does not set, only what it now lacks is kept:
+    options required from now on, of sections that it has, or that are neither optional nor named
+    by an option.
     """
     sections = {section for section, _ in written}
+
+    def lacked(spec: OptionSpec) -> bool:
+        needed = not (spec.optional or new.sections[spec.section].each)
+        return spec.required and (needed or spec.section in sections)
+
     live = {spec.key for spec in (_live(old, *each) for each in written) if spec is not None}
     gone, renamed = list(found.gone), list(found.renamed)
     for section, option in sorted(written):
@@ -114,16 +120,19 @@ def concerning(
                 renamed.append(Renamed(section, option, now, ()))
             live.add(key_of(section, option))
     return Difference(
-        tuple(
-            spec
-            for spec in found.added
-            if spec.required
-            and (spec.section in sections or not (spec.optional or new.sections[spec.section].each))
-        ),
+        tuple(filter(lacked, found.added)),
         tuple(each for each in gone if each.key in live),
         tuple(each for each in renamed if each.key in live),
-        tuple(each for each in found.changed if each[0].key in live),
+        tuple(
+            (spec, facets)
+            for spec, facets in found.changed
+            if spec.key in live or (_newly_required(facets) and lacked(spec))
+        ),
     )
+
+
+def _newly_required(facets: Iterable[Facet]) -> bool:
+    return any(each.what == "required" and each.new == "yes" for each in facets)
 
 
 def written(tree: Tree, schema: Schema) -> frozenset[tuple[str, str]]:
