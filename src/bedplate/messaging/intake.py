@@ -46,7 +46,11 @@ class Ack(enum.Enum):
     """When a delivery is acknowledged."""
 
     START = "start"
-    """When its execution begins: it runs at most once."""
+    """When its execution begins: it runs at most once.
+
+    If the link dies before the broker has read that, the broker hands the message out again: this
+    receiver drops the repeat, another one cannot know.
+    """
     DONE = "done"
     """When it is settled afterwards: it runs at least once."""
 
