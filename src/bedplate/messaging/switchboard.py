@@ -113,6 +113,7 @@ class Switchboard:
         self._birth = birth()
         self._id_prefix = f"{token_hex(8)}-"
         self._ids = count(1)
+        self._unsent = 0
         self._closed = False
 
     # --- what everything here stands on ---------------------------------------------------------
@@ -249,10 +250,17 @@ class Switchboard:
             raise TooLarge(what=f"A message to {message.address}", size=size, limit=limit)
 
     def _unheard(self, error: Exception | None) -> None:
-        """Report what nobody waits for any more."""
-        if error is not None and not isinstance(error, DeadlineExceeded):
-            self.counts.dropped += 1
-            _log.warning("A message that waited was not sent: %s", error)
+        """Report what nobody waits for any more: many at once, when a link dies, in one line."""
+        if error is None or isinstance(error, DeadlineExceeded):
+            return
+        self.counts.dropped += 1
+        self._unsent += 1
+        if self._unsent == 1:
+            self._loop.call_soon(self._report_unsent, error)
+
+    def _report_unsent(self, why: Exception) -> None:
+        count, self._unsent = self._unsent, 0
+        _log.warning("Messages that waited were not sent (%d): %s", count, why)
 
     def _drop_late(self, held: Held) -> None:
         if self.outbox.drop(held):

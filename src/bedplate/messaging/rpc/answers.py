@@ -25,17 +25,20 @@ __all__ = ["Answers", "Heart", "awaited_until"]
 _log = logging.getLogger("bedplate.messaging.rpc")
 
 _SHORTEST_BEAT = 0.03
+_QUIET = 10.0
+"""Seconds between two lines about answers that cannot be sent: there may be thousands."""
 
 
 class Answers:
     """Answers the requests of one server. ``late`` and ``lost`` count answers not sent."""
 
-    __slots__ = ("codec", "late", "lost", "topic", "transport")
+    __slots__ = ("_quiet_until", "codec", "late", "lost", "topic", "transport")
 
     def __init__(self, transport: Transport, topic: str, codec: Codec) -> None:
         self.transport, self.topic, self.codec = transport, topic, codec
         self.late = 0
         self.lost = 0
+        self._quiet_until = 0.0
 
     def result(self, request: Request, deadline: float | None, result: object) -> Exception | None:
         """Send a result, or why it cannot be sent; return that why."""
@@ -134,7 +137,14 @@ class Answers:
             raise
         except MessagingError as error:
             self.lost += 1
-            _log.warning("An answer to %s was not sent: %s", request.method, error)
+            self._report_lost(request, error)
+
+    def _report_lost(self, request: Request, error: MessagingError) -> None:
+        now = self.transport.clock.now()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _QUIET
+            which = (request.method, self.topic, self.lost)
+            _log.warning("An answer to %s of %s was not sent (%d so far): %s", *which, error)
 
 
 class Heart(Struct):

@@ -16,7 +16,7 @@ from bedplate.errors import (
     RequestExpired,
     TransportClosed,
 )
-from bedplate.messaging import Address, Bounce, Delivery, Transport, rpc
+from bedplate.messaging import Address, Bounce, Delivery, Transport, TransportPolicy, rpc
 from bedplate.messaging.drivers.memory import MemoryDriver, broker
 from bedplate.messaging.types import Outbound
 from bedplate.messaging.wire import native
@@ -694,3 +694,48 @@ async def test_a_call_that_could_not_leave_says_that_it_was_being_sent(
         assert here.statistics().buffered == 0
         memory.open_flow()
         assert await client.call("sleep", seconds=0) == "slept"
+
+
+async def test_a_link_that_dies_with_many_requests_waiting_is_one_line_of_the_log(
+    here: Transport, there: Transport, faults: Faults, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each caller hears what became of its call; the log need not repeat it a thousand times."""
+    memory = broker(here.url.hosts[0].name)
+    async with rpc.serve(there, Slow(), topic="work"):
+        client = rpc.Client(here, topic="work", timeout=9)
+        assert await client.call("sleep", seconds=0) == "slept"
+        memory.close_flow()
+        await asyncio.sleep(0.1)
+        calls = [asyncio.ensure_future(client.call("sleep", seconds=0)) for _ in range(200)]
+        await asyncio.sleep(0.1)
+        faults.cut()
+        await asyncio.gather(*calls, return_exceptions=True)
+        memory.open_flow()
+    unsent = [each for each in caplog.messages if "not sent" in each]
+    assert len(unsent) == 1
+    assert unsent[0].startswith("Messages that waited were not sent (200): The link to ")
+    assert here.statistics().dropped == 200
+
+
+async def test_answers_that_cannot_be_sent_are_counted_and_told_of_now_and_then(
+    url: str, here: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """More answers than may wait for a broker that takes nothing would flood the log."""
+    memory = broker(here.url.hosts[0].name)
+    async with (
+        Transport.connect(url, policy=TransportPolicy(buffer=10)) as there,
+        rpc.serve(there, Slow(), topic="work", workers=100) as server,
+    ):
+        client = rpc.Client(here, topic="work", timeout=9)
+        calls = [asyncio.ensure_future(client.call("sleep", seconds=1)) for _ in range(60)]
+        await asyncio.sleep(0.5)
+        memory.close_flow()
+        await asyncio.sleep(1)
+        memory.open_flow()
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert outcomes.count("slept") == 10
+        assert server.statistics().lost_answers == 50
+    (line,) = [each for each in caplog.messages if "not sent" in each]
+    assert line.startswith(
+        "An answer to sleep of work was not sent (1 so far): 10 messages already"
+    )
