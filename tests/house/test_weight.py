@@ -10,7 +10,7 @@ HEAVY = frozenset(
         *("argparse", "asyncio", "concurrent.futures", "dataclasses", "difflib", "email", "http"),
         *("importlib.metadata", "inspect", "json", "logging", "multiprocessing", "pathlib"),
         *("random", "socket", "ssl", "subprocess", "tempfile", "tomllib"),
-        *("unittest", "urllib.request", "zipfile"),
+        *("ipaddress", "unittest", "urllib.parse", "urllib.request", "zipfile"),
     )
 )
 """Parts of the standard library that cost milliseconds and that declaring options does not need."""

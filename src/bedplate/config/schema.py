@@ -5,6 +5,7 @@ or of the values people set.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from types import MappingProxyType
 
 from bedplate.config.describe import parts
@@ -183,11 +184,13 @@ def _renames(schema: Schema) -> dict[tuple[str, str], OptionSpec]:
 def _folded(schema: Schema) -> dict[tuple[str, str], tuple[str, str]]:
     folded: dict[tuple[str, str], tuple[str, str]] = {}
     native = schema.dialect == NATIVE
-    names = [((spec.section, spec.name), spec) for spec in schema]
+    # Of a shape, the sections that have it have variables.
+    shapes = {name for name, section in schema.sections.items() if native and section.each}
     sections = {name: fold(name) for name in (*schema.sections, *schema.old_sections)}
-    for exact, spec in (*names, *schema.renames.items()):
-        if native and schema.sections[spec.section].each:
-            continue  # a shape: the sections that have it have variables
+    live = (((spec.section, spec.name), spec) for spec in schema)
+    for exact, spec in chain(live, schema.renames.items()):
+        if spec.section in shapes:
+            continue
         spelled = sections[exact[0]], fold(exact[1])
         other = folded.setdefault(spelled, exact)
         # Two old names of one option may share a variable: it means the same.

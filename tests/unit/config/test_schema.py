@@ -212,6 +212,10 @@ def test_flags_that_mean_two_things_are_refused() -> None:
         name="DEFAULT",
     )
     assert "switches 'x' off" in collision(bare)
+    in_a_section = describe(made({"x": option(default=1)}, {"x": int}, name="a"))
+    dotted = in_a_section.options["x"]._replace(section=DEFAULT, name="a.x")
+    with pytest.raises(SchemaError, match=r"share the flag --a\.x with 'a\.x'"):
+        Schema([in_a_section, in_a_section._replace(name=DEFAULT, options={"a.x": dotted})])
 
 
 def test_two_spellings_of_one_option_are_one_old_name() -> None:
