@@ -114,8 +114,8 @@ def test_what_is_set_up_is_not_set_up_again(checkout: Checkout) -> None:
     checkout.run("test", "-k", "x")
     assert checkout.run("demo").stderr == ""
     runtime, dev = checkout.installs()
-    assert runtime.endswith("the checkout[cli]")
-    assert dev.endswith("the checkout[cli] pytest>=8 ruff")
+    assert runtime.endswith("the checkout[cli,yaml]")
+    assert dev.endswith("the checkout[cli,yaml] pytest>=8 ruff")
 
 
 @pytest.mark.parametrize("level", ["demo", "types"])
