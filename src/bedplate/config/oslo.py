@@ -127,16 +127,21 @@ def with_plugged_in(schema: Schema, trees: Sequence[Tree]) -> Schema:
     overlay, written = _overlay(), _written(trees)
     more: dict[str, SectionSpec] = {}
     for row in overlay.plugged_in:
-        beside, elsewhere = frozenset(map(str, row.items("beside"))), row.text("elsewhere")
+        beside = frozenset(map(str, row.items("beside")))
         for section in schema.sections.values():
             here = written.get(fold(section.name), {})
-            strange = here.keys() - section.options.keys()
-            if beside <= section.options.keys() and (strange or elsewhere in here):
-                name = str(here.get(elsewhere) or section.name)
-                known = schema.sections.get(name) or _section(name, _NOTHING, overlay)
+            if not here or not beside <= section.options.keys():
+                continue
+            if _needs_nothing(here, row):
+                more[section.name] = _asking_nothing(more.get(section.name, section), row)
+            elsewhere = here.get(row.text("elsewhere"))
+            if elsewhere is not None or here.keys() - section.options.keys():
+                name = str(elsewhere or section.name)
+                known = more.get(name) or schema.sections.get(name)
+                known = known or _section(name, _NOTHING, overlay)
                 shared = {
                     each: section.options[each]._replace(section=name, was=())
-                    for each in beside - {elsewhere}
+                    for each in beside - {row.text("elsewhere")}
                 }
                 known = known._replace(options=MappingProxyType({**shared, **known.options}))
                 more[name] = _with_more(known, row, overlay)
@@ -146,6 +151,21 @@ def with_plugged_in(schema: Schema, trees: Sequence[Tree]) -> Schema:
             if pattern and fold(name) in written and name not in schema.sections:
                 more[name] = _alike(pattern, name)
     return Schema({**schema.sections, **more}.values(), dialect=OSLO) if more else schema
+
+
+def _needs_nothing(here: Mapping[str, object], row: Facts) -> bool:
+    """Whether the plug-in of a section is told elsewhere, or is one that needs no options."""
+    idle = frozenset(map(str, row.items("idle")))
+    return row.text("elsewhere") in here or str(here.get(row.text("picked_by"))) in idle
+
+
+def _asking_nothing(section: SectionSpec, row: Facts) -> SectionSpec:
+    theirs = {entry.text("name") for entry in row.listed("opts")}
+    options = {
+        name: spec._replace(default=None) if spec.required and name in theirs else spec
+        for name, spec in section.options.items()
+    }
+    return section._replace(options=MappingProxyType(options))
 
 
 def _alike(pattern: SectionSpec, name: str) -> SectionSpec:

@@ -401,6 +401,24 @@ def test_a_section_may_take_its_plug_in_from_another() -> None:
     assert users.options["auth_type"].key == "users.auth_type"
 
 
+@pytest.mark.parametrize(
+    ("line", "required"),
+    [
+        ("auth_type = password", True),
+        ("auth_type = none", False),
+        ("auth_section = users", False),
+    ],
+)
+def test_a_plug_in_that_is_told_elsewhere_or_needs_nothing_asks_for_nothing(
+    line: str, *, required: bool
+) -> None:
+    """What the option set calls required is so where the section says all of its plug-in."""
+    known = with_plugged_in(released("nova"), [tree_of(f"[cinder]\n{line}\n")])
+    spec = known.get("cinder", "auth_url")
+    assert spec is not None
+    assert spec.required is required
+
+
 def test_yaml_says_the_same_as_json() -> None:
     """The generator's YAML, with its anchors, is read to the same schema as its JSON."""
     yaml = pytest.importorskip("yaml")
