@@ -254,7 +254,9 @@ def _meant_elsewhere(option: str, schema: Schema) -> tuple[str | None, str]:
 def _unknown_section(section: str, origin: Origin, schema: Schema, severity: str) -> Finding:
     suggestion = nearest(section, schema.sections)
     advice = f" Did you mean [{suggestion}]?" if suggestion else ""
-    if section.upper() == DEFAULT:
+    if section == DEFAULT:
+        suggestion, advice = None, " Its options belong in other sections."
+    elif section.upper() == DEFAULT and DEFAULT in schema.sections:
         suggestion, advice = DEFAULT, f" Did you mean [{DEFAULT}], in capitals?"
     elif section.strip() in schema.sections:
         suggestion = section.strip()

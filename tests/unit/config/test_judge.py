@@ -192,6 +192,16 @@ def test_the_nearest_known_name_is_suggested(text: str, suggestion: str | None, 
     assert words in finding.message
 
 
+def test_a_section_is_never_suggested_for_itself() -> None:
+    """Where nobody declares [DEFAULT], neither it nor its spellings mean it."""
+    schema = Schema.of([Api])
+    for section in ("DEFAULT", "default"):
+        merged, _ = merge([tree(f"{section}.workers=1")], schema)
+        (found,) = unknown_sections(merged, schema)
+        assert found.suggestion is None
+        assert "Did you mean" not in found.message
+
+
 def test_names_can_be_judged_as_warnings() -> None:
     """In the lax mode unknown names are warnings with the same words."""
     merged, _ = merge([tree("api.wokers=1 apj.x=1")], SCHEMA)
