@@ -67,12 +67,12 @@ def _check(
     if as_json and as_sarif:
         raise Misuse("--json and --sarif exclude each other.")
     audit = subject.audit(files, lax=lax)
+    if not (as_json or as_sarif):
+        return tell(audit, ", ".join(files), fatal_warnings=fatal_warnings)
     if as_json:
         sys.stdout.write(findings_json(audit.findings))
-    elif as_sarif:
-        sys.stdout.write(findings_sarif(audit.findings, version=__version__))
     else:
-        tell(audit, ", ".join(files))
+        sys.stdout.write(findings_sarif(audit.findings, version=__version__))
     wrong = audit.findings if fatal_warnings else audit.errors
     return 1 if wrong else 0
 

@@ -4,6 +4,7 @@ Parses, asks `bedplate.config`, prints. Knows nothing of values, nor of how anyt
 """
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import click
 
 from bedplate.cli.ending import Misuse
 from bedplate.cli.manual import examples
-from bedplate.cli.subject import SectionsCommand, described, schema_options
-from bedplate.config import Schema, write_schema
+from bedplate.cli.subject import SectionsCommand, Subject, described, schema_options
+from bedplate.config import Finding, Schema, file_lines, findings_text, write_schema
 from bedplate.config.readers import (
     concerning,
     count,
@@ -83,7 +84,7 @@ def _schema(schema: Schema, *, output: str | None) -> int:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["ini", "toml", "markdown", "rst"]),
+    type=click.Choice(["ini", "toml", "markdown", "md", "rst"]),
     default="ini",
     show_default=True,
     help="A sample file with every option explained and commented out, or a page of reference.",
@@ -96,6 +97,7 @@ def _sample(schema: Schema, *, form: str, output: str | None) -> int:
         "ini": sample_ini,
         "toml": sample_toml,
         "markdown": page_markdown,
+        "md": page_markdown,
         "rst": page_rst,
     }
     _deliver(writers[form](schema), output)
@@ -155,30 +157,43 @@ def _diff(
 ) -> int:
     """Compare the schemas OLD and NEW of two releases.
 
-    With --file, exit status 1 says that the file has to be changed: an option of it is gone, or
-    one is required that it lacks.
+    With --file, exit status 1 says that the file has to be changed: an option of it is gone, one
+    is required that it lacks, or a value was right for OLD and is not for NEW. Such values are
+    told on standard error, each with its line.
     """
     if as_json and markdown:
         raise Misuse("--json and --markdown contradict each other.")
     before, after = _read(old), _read(new)
-    found = difference(before, after)
+    found, refused = difference(before, after), list[Finding]()
     if file is not None:
         found = concerning(found, before, after, _names(file, before))
+        refused = _newly_wrong(file, before, after)
     if as_json:
         text = json.dumps(difference_data(found), indent=2, ensure_ascii=False) + "\n"
     else:
         text = difference_markdown(found) if markdown else difference_text(found)
     _deliver(text, output)
-    return 1 if file is not None and (found.gone or found.added) else 0
+    sys.stderr.write(findings_text(refused, schema=after, lines=file_lines()))
+    return 1 if file is not None and (found.gone or found.added or refused) else 0
 
 
 def _read(path: str) -> Schema:
     return described((), (), path)
 
 
+def _newly_wrong(file: str, before: Schema, after: Schema) -> list[Finding]:
+    """Return the errors that a file has by the one schema and not by the other."""
+    known, now = (
+        Subject(schema, None, environment=False).audit((file,), lax=True).errors
+        for schema in (before, after)
+    )
+    old = {(each.section, each.option, each.code, each.place) for each in known}
+    return [each for each in now if (each.section, each.option, each.code, each.place) not in old]
+
+
 def _deliver(text: str, output: str | None) -> None:
     if output is None:
-        print(text, end="")
+        print(text, end="", flush=True)  # before what standard error says of it
         return
     try:
         Path(output).write_text(text, encoding="utf-8")

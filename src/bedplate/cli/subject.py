@@ -5,8 +5,9 @@ Shared by the commands of one noun. Knows how users say it, nothing of what is d
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import click
@@ -22,19 +23,35 @@ _SECTIONS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w,]*")
 
 
 class SectionsCommand(click.Command):
-    """A command whose ``--sections`` takes several names: ``--sections app:Api app:Pool``."""
+    """A command that takes several names at once: ``--sections app:Api app:Pool``.
+
+    So does ``--namespace``, for names that an installed package offers and no file has.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Give each name that follows the first an option of its own."""
         spread: list[str] = []
-        behind = False  # whether the argument before was a name of sections
+        behind = ""  # the option whose value the argument before was
         for arg in args:
-            if behind and _SECTIONS.fullmatch(arg):
-                spread += ("--sections", arg)
+            if behind and _NAMES[behind](arg):
+                spread += (behind, arg)
                 continue
-            behind = spread[-1:] == ["--sections"] or arg.startswith("--sections=")
+            before = spread[-1] if spread else ""
+            named = before if before in _NAMES else arg.partition("=")[0]
+            behind = named if named in _NAMES and named != arg else ""
             spread.append(arg)
         return super().parse_args(ctx, spread)
+
+
+def _is_namespace(arg: str) -> bool:
+    from importlib.metadata import entry_points
+
+    return not Path(arg).exists() and arg in entry_points(group="oslo.config.opts").names
+
+
+_NAMES: Mapping[str, Callable[[str], object]] = MappingProxyType(
+    {"--sections": _SECTIONS.fullmatch, "--namespace": _is_namespace}
+)
 
 
 class Subject(NamedTuple):
@@ -49,10 +66,10 @@ class Subject(NamedTuple):
         if not files and self.program is None:
             raise Misuse("name the files to read, or with --program the service that is meant.")
         for file in files:
-            if Path(file).is_dir():
+            if file and Path(file).is_dir():
                 raise Misuse(f"{file} is a directory; name the files in it.")
-            if not Path(file).exists():
-                raise Misuse(f"there is no file {file}.")
+            if not (file and Path(file).exists()):
+                raise Misuse(f"there is no file {file or 'without a name'}.")
         try:
             return audit(
                 files,
@@ -68,13 +85,13 @@ class Subject(NamedTuple):
 def described(names: Iterable[str], namespaces: Sequence[str], file: str | None) -> Schema:
     """Return the schema that a user named in one of three ways. Raises `Misuse`."""
     names = tuple(names)
-    if sum(map(bool, (names, namespaces, file))) != 1:
+    if bool(names) + bool(namespaces) + (file is not None) != 1:
         raise Misuse(
             "say what there may be in the files, in one way: --sections module:Name, "
             "--schema FILE or --namespace NS."
         )
     try:
-        if file:
+        if file is not None:
             return read_schema(file)
         if namespaces:
             from bedplate.config.oslo import installed_option_set
@@ -93,8 +110,8 @@ def schema_options(command: Callable[..., int]) -> Callable[..., int]:
             "namespaces",
             metavar="NS",
             multiple=True,
-            help="A namespace of oslo.config.opts that an installed package offers; may be given "
-            "several times. Imports it.",
+            help="Namespaces of oslo.config.opts that installed packages offer, one name after the "
+            "other. Imports them.",
         ),
         click.option(
             "--schema",

@@ -76,24 +76,29 @@ def findings_text(
     return "".join(f"{line}\n" for line in written)
 
 
-def verdict(findings: Iterable[Finding]) -> str:
-    """Say in a few words what findings come to: ``good``, or how many there are."""
+def verdict(findings: Iterable[Finding], *, fatal_warnings: bool = False) -> str:
+    """Say in a few words what findings come to: ``good``, or how many there are.
+
+    With ``fatal_warnings`` nothing is good that has a warning.
+    """
     severities = [finding.severity for finding in findings]
     errors = severities.count("error")
     warnings = len(severities) - errors
-    if not errors:
+    if not errors and not (fatal_warnings and warnings):
         return f"good, with {_count(warnings, 'warning')}" if warnings else "good"
-    return _count(errors, "error") + (f" and {_count(warnings, 'warning')}" if warnings else "")
+    counts = ((errors, "error"), (warnings, "warning"))
+    return " and ".join(_count(number, what) for number, what in counts if number)
 
 
-def tell(audit: "Audit", what: str) -> int:
+def tell(audit: "Audit", what: str, *, fatal_warnings: bool = False) -> int:
     """Print what was found in a configuration, which is called ``what``, and the verdict.
 
-    Returns the exit status: 1 if anything is wrong, else 0.
+    Returns the exit status: 1 if anything is wrong, else 0. With ``fatal_warnings`` warnings count.
     """
     text = findings_text(audit.findings, schema=audit.schema, lines=file_lines())
-    put_out(f"{text}{plain(what)}: {verdict(audit.findings)}\n")
-    return 1 if audit.errors else 0
+    said = verdict(audit.findings, fatal_warnings=fatal_warnings)
+    put_out(f"{text}{plain(what)}: {said}\n")
+    return 1 if audit.errors or (fatal_warnings and audit.findings) else 0
 
 
 def put_out(text: str) -> None:

@@ -122,10 +122,28 @@ def test_the_verdict_stands_last(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys).splitlines()[-1] == "inventory.conf: 1 error and 1 warning"
 
 
-def test_warnings_can_be_fatal() -> None:
-    """With --fatal-warnings a warning gives status 1, and no finding still gives 0."""
+def test_warnings_can_be_fatal(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --fatal-warnings a warning gives status 1, and what fails is not called good."""
     assert check("[api]\nworkers = 4\n", "--fatal-warnings") == 1
+    assert capsys.readouterr().out.endswith("inventory.conf: 1 warning\n")
     assert check("[api]\nworkers = 5\n", "--fatal-warnings") == 0
+    assert capsys.readouterr().out == "inventory.conf: good\n"
+
+
+def test_namespaces_follow_one_another_like_sections(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a package offers and no file is called is one more namespace; all else is a file."""
+    pytest.importorskip("oslo_config")
+    arguments = ["config", "check", "--namespace", "oslo.config", "oslo.config", "a.conf"]
+    (place / "a.conf").write_text("")
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == "a.conf: good\n"
+    (place / "oslo.config").write_text("")
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == "oslo.config, a.conf: good\n"
+    assert main([*arguments, "b.conf"]) == 2
+    assert "there is no file b.conf" in capsys.readouterr().err
 
 
 def test_lax_lets_unknown_names_pass_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,6 +64,7 @@ def test_what_the_generator_printed_is_a_schema_too(place: Path) -> None:
         ("ini", "[api]\n# The public interface.\n"),
         ("toml", "[api]\n# The public interface.\n"),
         ("markdown", "# Configuration\n"),
+        ("md", "# Configuration\n"),
         ("rst", "Configuration\n====="),
     ],
 )
@@ -117,6 +118,31 @@ def test_a_file_is_told_what_concerns_it(place: Path, capsys: pytest.CaptureFixt
     (place / "my.toml").write_text("[DEFAULT]\nmax_param_size = 5\n")
     assert config("diff", OLD, NEW, "--file", "my.toml", "--json") == 0
     assert json.loads(capsys.readouterr().out)["gone"] == []
+
+
+def test_a_value_that_the_new_release_refuses_is_told_with_its_line(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file has to change for it, as it has for what it now lacks; old errors are no news."""
+    assert config("schema", "--sections", "declared_here:Api", "-o", "old.json") == 0
+    declared = DECLARED.replace("default=4, min=1", "max=8").replace("Api", "Newer")
+    declared = declared.replace("Newer(Section", 'Newer(Section, name="api"')
+    (place / "declared_now.py").write_text(declared)
+    assert config("schema", "--sections", "declared_now:Newer", "-o", "new.json") == 0
+    (place / "my.conf").write_text("[api]\nworkers = 9\n")
+    assert config("diff", "old.json", "new.json", "--file", "my.conf", "--json") == 1
+    told = capsys.readouterr()
+    assert [each["option"] for each in json.loads(told.out)["changed"]] == ["workers"]
+    assert told.err.startswith("my.conf:2:1: error: [api] workers must be a whole number of at")
+    assert told.err.endswith("[out-of-range]\n    workers = 9\n")
+    (place / "my.conf").write_text("[api]\nthreads = x\n")
+    assert config("diff", "old.json", "new.json", "--file", "my.conf") == 0
+    assert capsys.readouterr().err == ""
+    (place / "my.conf").write_text("")
+    assert config("diff", "old.json", "new.json", "--file", "my.conf") == 1
+    told = capsys.readouterr()
+    assert "now required" in told.out
+    assert "[missing-required]" in told.err
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,31 @@ def test_only_what_concerns_a_file_is_left() -> None:
     assert not of_file("[other]\nx = 1\n", new=OLD)
 
 
+def test_an_option_that_is_required_from_now_on_is_told_to_whoever_lacks_it() -> None:
+    """That it was optional concerns a file which does not set it, if it has the section."""
+
+    class Now(Section, name="api"):
+        """All the same, but for the workers."""
+
+        workers: int = option(min=1, max=8)
+
+    class Before(Section, name="api", optional=True):
+        """Optional as a whole."""
+
+        workers: int = option(default=4, min=1, max=8)
+
+    class After(Section, name="api", optional=True):
+        """Still optional as a whole."""
+
+        workers: int = option(min=1, max=8)
+
+    lacking = of_file("[other]\nx = 1\n", new=Schema.of([Now]))
+    assert [spec.key for spec, _ in lacking.changed] == ["api.workers"]
+    before, after = Schema.of([Before]), Schema.of([After])
+    assert not of_file("[other]\nx = 1\n", before, after)
+    assert of_file("[api]\nx = 1\n", before, after).changed
+
+
 def test_an_old_name_that_is_no_longer_understood_is_told() -> None:
     """A file may use a name that even the old release only tolerated."""
 
