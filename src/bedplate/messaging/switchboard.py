@@ -385,7 +385,7 @@ class Switchboard:
     # --- the end --------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
-        """Close all in good order, bounded in time by the route's ``close_timeout`` each."""
+        """Close all in good order: consumers, then lines, each bounded by ``close_timeout``."""
         self.here()
         if self._closed:
             return
@@ -394,9 +394,8 @@ class Switchboard:
         self._closed = True
         self.outbox.fail(TransportClosed(what=self.what))
         await self.desk.aclose()
-        for line in (self.listen, self.talk):
-            if line is not None:
-                await line.aclose()
+        lines = (self.talk,) if self.listen is None else (self.listen, self.talk)
+        await asyncio.gather(*(line.aclose() for line in lines))
         self.route.wheel.clear()
 
     def _observer_failed(self, observer: object, error: Exception) -> None:
