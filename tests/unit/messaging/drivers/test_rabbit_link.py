@@ -374,6 +374,22 @@ async def test_all_of_one_read_may_come_at_once(fake: Fake) -> None:
     assert fake.ear.losses == []
 
 
+async def test_what_comes_with_the_end_of_the_link_is_left_to_others(fake: Fake) -> None:
+    """No acknowledgement could follow: what is shared comes again, what is ours alone is taken."""
+    shared = await fake.take()
+    own = await fake.take(address=Address.fanout("parts"))
+    fake.pipe.say(
+        delivered(fake.channel(shared), 1)
+        + delivered(fake.channel(own), 1)
+        + method(0, "connection.close", 320, "CONNECTION_FORCED - go home", 0, 0)
+    )
+    for basket in (shared, own):
+        await basket.end()
+        assert basket.ends == [InletLost.LINK]
+    assert shared.bodies == []
+    assert own.bodies == [b"x"]
+
+
 async def test_a_message_nobody_can_read_is_rejected_and_counted(fake: Fake) -> None:
     """Malformed properties and bodies beyond the limit cost the message, not the link."""
     basket = await fake.take()

@@ -280,8 +280,8 @@ class RabbitInlet:
     def hand_over(self) -> None:
         """Give the sink what one read brought."""
         batch, self._ready = self._ready, []
-        if not batch:
-            return
+        if not batch or (self.link.over and self._comes_again):
+            return  # what came with the end of the link cannot be acknowledged: it would run twice
         channel = self._channel
         if self._last and channel is not None and channel.phase in _USABLE:
             channel.ack(self._last, multiple=True)
@@ -301,6 +301,13 @@ class RabbitInlet:
             self.consume()
 
     # --- inside ---------------------------------------------------------------------------------
+
+    @property
+    def _comes_again(self) -> bool:
+        """Whether the broker gives out again what is not acknowledged, to whoever receives."""
+        queue = self._queue
+        alone = queue is None or queue.exclusive or queue.stream
+        return self.acknowledging and not alone
 
     def _mark(self) -> None:
         if not self._marked:

@@ -412,6 +412,11 @@ class RabbitLink:
             for inlet in inlets:
                 inlet.hand_over()
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing can be said to the broker any more."""
+        return self._over is not None
+
     # --- small things ---------------------------------------------------------------------------
 
     def call(self, callback: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
