@@ -3,16 +3,14 @@
 Pure. What a text refers to is put in first. No message holds the value of a secret.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from bedplate._floor.secret import MASK
 from bedplate.config.describe import describe
 from bedplate.config.interpolate import BadReference, Name, Resolver
 from bedplate.config.judge import nearest
 from bedplate.config.merge import Merged, is_many
-from bedplate.config.notes import about, label
+from bedplate.config.notes import about, discreet, holds_password, label
 from bedplate.config.option import Required, SectionType
 from bedplate.config.schema import Schema
 from bedplate.config.specs import OptionSpec, Unresolved, Withheld
@@ -25,7 +23,6 @@ __all__ = ["Converted", "Known", "by_hand", "convert", "refusal", "value_of"]
 _OWN_SOURCES = frozenset(
     {"command line", "environment", "file", "override", "application default", "default"}
 )
-_CREDENTIALS = re.compile(r"(://[^/\s:@]*:)[^/\s]*(?=@)")
 
 
 class Converted(NamedTuple):
@@ -260,7 +257,7 @@ class _Reading:
         if spec is None or spec.secret:
             return spec is not None
         text = self._text(section, option)
-        return text is not None and _CREDENTIALS.search(text[0]) is not None
+        return text is not None and holds_password(text[0])
 
     def _is_empty(self, section: str, option: str) -> bool:
         """Whether there is nothing to put in, and nobody else says so."""
@@ -304,21 +301,16 @@ def refusal(spec: OptionSpec, raw: Raw, refused: Refused) -> Finding:
     if refused.code == "no-value":
         message = f"has no value; it {must}."
     elif refused.item is not None:
-        got = "" if spec.secret or not refused.got else f", not {_discreet(refused.got)}"
+        got = "" if spec.secret or not refused.got else f", not {discreet(refused.got)}"
         message = f"is wrong in item {refused.item}, which {must}{got}."
     elif spec.secret:
         message = f"{must} (its value is not shown)."
     else:
-        message = f"{must}{f', not {_discreet(refused.got)}' if refused.got else ''}."
+        message = f"{must}{f', not {discreet(refused.got)}' if refused.got else ''}."
         if refused.among and isinstance(raw.value, str):
             suggestion = nearest(raw.value.strip(), refused.among)
             message += f" Did you mean {suggestion!r}?" if suggestion else ""
     return about(spec, raw.origin, "error", refused.code, message, suggestion)
-
-
-def _discreet(text: str) -> str:
-    """Mask the passwords of URLs, which an option may hold that is not made for them."""
-    return _CREDENTIALS.sub(rf"\1{MASK}", text)
 
 
 def _missing(spec: OptionSpec, prefix: str) -> Finding:
@@ -340,7 +332,7 @@ def _remarks(spec: OptionSpec, raws: tuple[Raw, ...]) -> list[Finding]:
         message = f"is deprecated{since}: {spec.deprecated}"
         remarks.append(about(spec, origin, "warning", "deprecated-option", message))
     if not spec.secret:
-        if not isinstance(spec.type, UrlType) and _CREDENTIALS.search(str(value)):
+        if not isinstance(spec.type, UrlType) and holds_password(str(value)):
             message = "is no secret, and holds a URL with a password."
             remarks.append(about(spec, origin, "warning", "secret-in-plain-option", message))
         return remarks

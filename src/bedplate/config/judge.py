@@ -47,6 +47,11 @@ def certain(findings: Iterable[Finding], merged: Merged) -> tuple[Finding, ...]:
         if each.code == "unknown-section" and each.suggestion
         for option in merged.values.get(each.section or "", ())
     }
+    displaced = {
+        each.option
+        for each in errors
+        if each.code == "unknown-option" and (each.suggestion or "").endswith(f".{each.option}")
+    }
     there = {each.suggestion for each in errors if each.code == "unknown-section"}
 
     def is_certain(each: Finding) -> bool:
@@ -55,6 +60,7 @@ def certain(findings: Iterable[Finding], merged: Merged) -> tuple[Finding, ...]:
         if each.code != "missing-required":
             return True
         known = _plain(key_of(each.section or DEFAULT, each.option or "")) in meant
+        known |= each.option in displaced  # several sections have it: any may be the right one
         return not known and not any(_may_hold(gap, each) for gap in unread)
 
     return tuple(filter(is_certain, findings))

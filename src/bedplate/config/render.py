@@ -1,6 +1,7 @@
 """What people read of a configuration: ``--help``, effective values, one option explained.
 
-Reads schemas and merged values, never files or Python types. Secrets are masked in all of it.
+Reads schemas and merged values, never files or Python types. Secrets are masked in all of it,
+and so are passwords of URLs wherever they stand.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from bedplate._floor.secret import MASK
 from bedplate.config.interpolate import Name
 from bedplate.config.merge import Merged
 from bedplate.config.names import fold, key_of
+from bedplate.config.notes import discreet
 from bedplate.config.option import Required
 from bedplate.config.schema import Schema
 from bedplate.config.specs import OptionSpec, SectionSpec, Unresolved, Withheld
@@ -144,8 +146,8 @@ def _effective(spec: OptionSpec, value: object, tainted: frozenset[Name]) -> str
     if spec.secret or (spec.section, spec.name) in tainted or isinstance(value, Withheld):
         return MASK
     if isinstance(value, Unresolved):
-        return value.text
-    return "" if value is None else spec.type.show(value)
+        return discreet(value.text)
+    return "" if value is None else discreet(spec.type.show(value))
 
 
 def _winner(raws: tuple[Raw, ...]) -> Origin:
@@ -176,7 +178,7 @@ def _shown(spec: OptionSpec, raw: Raw) -> str:
     if spec.secret:
         return MASK
     try:
-        return spec.type.show(read(spec.type, raw.value))
+        return discreet(spec.type.show(read(spec.type, raw.value)))
     except Refused:
         # Not even its text: it never passed the type that knows what of it must be masked.
         return "(a value that is not valid)"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bedplate._floor.secret import MASK
+from bedplate.config.notes import discreet
 from bedplate.config.schema import Schema
 from bedplate.config.specs import OptionSpec
 from bedplate.config.types import UrlType
@@ -47,7 +48,6 @@ _KEYS = (
     "suggestion",
 )
 _HIDDEN = frozenset({"indented-key", "secret-in-plain-option", "stray-continuation"})
-_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s]*(?=@)")
 _HEADER = re.compile(r"\s*\[+[^\[\]=:]*\]+")
 _KEY = re.compile(r"[^=:\s][^=:]*[=:]")
 _WIDEST = 120
@@ -177,7 +177,7 @@ def excerpt(line: str, finding: Finding, schema: Schema | None) -> str | None:
         name = (finding.section or "", finding.option)
         spec = schema.get(*name) or schema.renames.get(name)
         if spec is not None and _open(spec):
-            return _cut(plain(_PASSWORD.sub(rf"\1{MASK}", line)))
+            return _cut(plain(discreet(line)))
     header = _HEADER.match(line)
     if header is not None:
         return _cut(plain(header[0]))

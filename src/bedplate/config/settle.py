@@ -13,6 +13,7 @@ from bedplate.config.interpolate import Name
 from bedplate.config.judge import certain, unknown_options, unknown_sections, without_flags
 from bedplate.config.merge import Merged, Pins
 from bedplate.config.names import split_key
+from bedplate.config.notes import discreet
 from bedplate.config.repeated import Resolved, resolve, strays
 from bedplate.config.schema import Schema
 from bedplate.config.specs import OptionSpec, SectionSpec
@@ -231,7 +232,8 @@ def changes(old: Settled, new: Settled) -> tuple[Change, ...]:
             raws = new.merged.get(spec.section, spec.name)
             hidden = (spec.section, spec.name) in old.tainted | new.tainted
             was, is_now = (
-                MASK if hidden else spec.type.show(values[spec.name]) for values in (before, after)
+                MASK if hidden else discreet(spec.type.show(values[spec.name]))
+                for values in (before, after)
             )
             found.append(Change(spec.key, was, is_now, raws[0].origin if raws else None))
     return tuple(found)

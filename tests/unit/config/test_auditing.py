@@ -191,6 +191,18 @@ def test_a_misspelt_name_is_missing_only_where_that_is_a_warning(found: type[Fou
     assert lax == [(2, "unknown-option"), (None, "missing-required")]
 
 
+def test_an_option_in_the_wrong_section_is_missing_in_none_that_has_it(found: type[Found]) -> None:
+    """One mistake is one finding, also where several sections have an option of that name."""
+
+    class Twin(Section):
+        """Another that needs a name."""
+
+        name: str = option()
+
+    text = "[api]\nname = x\n[needy]\n[twin]\n"
+    assert found.codes(text, Api, Needy, Twin) == [(2, "unknown-option")]
+
+
 def test_what_is_right_for_a_start_is_right_for_a_check(found: type[Found]) -> None:
     """The errors of a check are those with which a load fails."""
     text = "[api]\nworkers = 0\nwokers = 1\nlevel=\nnonsense\npath = $nothing\n"

@@ -4,6 +4,7 @@ from bedplate.config import Duration, Origin, Schema, Secret, Section, Url, opti
 from bedplate.config.merge import Merged
 from bedplate.config.render import explain, help_text, rows
 from bedplate.config.tree import Raw
+from bedplate.config.types import String
 
 
 class Mode(Enum):
@@ -137,6 +138,21 @@ def test_an_explanation_of_a_secret_shows_none_of_its_values() -> None:
         pin, (raw("1", "environment", "V"), raw("x", "file", "a:1:1", 1)), Secret(1), "P"
     )
     assert {each.value for each in told.losers} == {"****"}
+
+
+def test_a_password_of_a_url_is_masked_in_options_of_any_kind() -> None:
+    """An option that is no secret and no URL may hold one: it is shown without its password."""
+    spec = SCHEMA.sections["api"].options["mode"]._replace(type=String(), default="a://u:hunter2@h")
+    raws = (raw("b://u:hunter3@h", "environment", "V"), raw("c://u:hunter4@h", "file", "a:1:1", 1))
+    told = explain(spec, raws, raws[0].value, "P")
+    assert (told.value, told.losers[0].value) == ("b://u:****@h", "c://u:****@h")
+    assert "hunter" not in repr(told) + str(told)
+    (row,) = rows(
+        Schema([SCHEMA.sections["api"]._replace(options={"mode": spec})]),
+        Merged({}, {}),
+        {"api": {"mode": "d://u:hunter5@h"}},
+    )
+    assert row.value == "d://u:****@h"
 
 
 def test_rows_follow_the_schema_and_leave_out_what_has_no_value() -> None:
