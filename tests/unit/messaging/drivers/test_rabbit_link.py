@@ -454,6 +454,23 @@ async def test_closing_hears_what_is_due(fake: Fake) -> None:
     assert len(fake.ear.losses) == 1
 
 
+async def test_closing_waits_until_replicated_queues_have_it_all() -> None:
+    """They may lose what is on its way when its channel closes, wanted or not."""
+    fake = await linked(RabbitOptions(quorum=True))
+    fake.link.send(outbound())
+    await turns()
+    (channel,) = fake.broker.confirming
+    fake.broker.confirming.clear()  # it is in no hurry now
+    for _ in range(2):
+        fake.link.send(outbound())
+    closing = asyncio.create_task(fake.link.aclose())
+    await turns()
+    assert fake.heard("channel.close") == []
+    fake.pipe.say(method(channel, "basic.ack", 3, 1))
+    await closing
+    assert len(fake.heard("channel.close")) == 1
+
+
 async def test_who_gives_up_closing_leaves_nothing_behind(fake: Fake) -> None:
     """A close that a silent broker never answers can be given up; the socket is dropped then."""
     fake.link.send(outbound(want=Want.ACCEPT))

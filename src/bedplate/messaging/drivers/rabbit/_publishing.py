@@ -5,7 +5,9 @@ Answers for the fate of every message that wanted to hear of it.
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from bedplate.amqp091 import (
@@ -39,15 +41,17 @@ class Publisher:
     """One channel for publishing.
 
     ``unproven`` holds the ids of the first messages that were to bounce: if the broker refuses the
-    exchange, none of them reached anybody.
+    exchange, none of them reached anybody. ``unheard`` are the numbers of messages that nobody
+    waits for and that the broker has not confirmed, where it is asked to.
     """
 
-    __slots__ = ("channel", "closed", "owner", "unproven")
+    __slots__ = ("channel", "closed", "owner", "unheard", "unproven")
 
     def __init__(self, owner: "Publishing", channel: Channel, *, unproven: bool) -> None:
         self.owner, self.channel = owner, channel
         self.closed = asyncio.Event()
         self.unproven: list[str] | None = [] if unproven else None
+        self.unheard: dict[int, None] = {}
 
     def hear(self, event: Event) -> None:
         """Take what is said on the channel: but for its end nothing matters."""
@@ -92,7 +96,9 @@ class Publishing:
             return receipt
         plain = self._plain or self._open(confirming=False)
         bounces = counts and want is Want.BOUNCE
-        plain.channel.publish(exchange, key, body, properties, mandatory=bounces)
+        tag = plain.channel.publish(exchange, key, body, properties, mandatory=bounces)
+        if tag:
+            plain.unheard[tag] = None
         if plain.unproven is not None and bounces and exchange:
             plain.unproven.append(message.id)
             if len(plain.unproven) > _UNPROVEN:
@@ -102,16 +108,16 @@ class Publishing:
 
     def confirmed(self, event: Confirmed) -> None:
         """Answer the receipts that the broker speaks of."""
+        plain = self._plain
+        if plain is not None and event.channel == plain.channel.number:
+            for tag in _meant(event, plain.unheard):
+                plain.unheard.pop(tag, None)
+            if not plain.unheard:
+                self._answered.set()
+            return
         receipts = self._receipts
         outcome = Outcome.ACCEPTED if event.accepted else Outcome.REFUSED
-        tags = [event.delivery_tag]
-        if event.multiple:
-            tags = []
-            for tag in receipts:
-                if tag > event.delivery_tag:
-                    break
-                tags.append(tag)
-        for tag in tags:
+        for tag in _meant(event, receipts):
             receipt, message_id = receipts.pop(tag, _NO_RECEIPT)
             if receipt is None:
                 continue
@@ -142,6 +148,7 @@ class Publishing:
         objected = event.cause is Cause.PEER
         if publisher is self._plain:
             self._plain = None
+            self._answered.set()
         elif publisher is self._confirming:
             self._confirming = None
             # Of several it cannot be told which one the broker objected to.
@@ -161,11 +168,13 @@ class Publishing:
         self._returned.clear()
         for receipt, _ in receipts.values():
             receipt.resolve(outcome)
+        if self._plain is not None:
+            self._plain.unheard.clear()
         self._answered.set()
 
     async def wind_up(self) -> None:
         """Hear the outcomes that are due, and let the broker take everything that was sent."""
-        if self._receipts:
+        while self._receipts or (self._plain is not None and self._plain.unheard):
             self._answered.clear()
             await self._answered.wait()
         publishers = [each for each in (self._plain, self._confirming) if each is not None]
@@ -185,9 +194,19 @@ class Publishing:
         channel = self._wire.engine.open_channel()
         publisher = Publisher(self, channel, unproven=not confirming)
         self._link.hands[channel.number] = publisher
-        if confirming:
+        if confirming or self._link.quorum:
+            # A replicated queue may lose what is still on its way to it when its channel closes:
+            # so even what nobody waits for is confirmed, and closing waits.
             channel.confirm_select(nowait=True)
+        if confirming:
             self._confirming = publisher
         else:
             self._plain = publisher
         return publisher
+
+
+def _meant(event: Confirmed, waiting: Iterable[int]) -> list[int]:
+    """Return the numbers that a confirm speaks of, of those ``waiting``, which are in order."""
+    if not event.multiple:
+        return [event.delivery_tag]
+    return list(takewhile(lambda tag: tag <= event.delivery_tag, waiting))
