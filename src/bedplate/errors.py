@@ -154,13 +154,13 @@ def _nearest(suggestion: "str | None") -> str:
 class PluginNotFound(BedplateError):
     """No installed package offers a plug-in of this name.
 
-    ``group`` is the entry point group, ``known`` the names that are there.
+    ``group`` is the entry point group, ``known`` the names that are there, ``hint`` what to do.
     """
 
     code = "plugin-not-found"
 
     def __init__(self, *, group: str, name: str, known: "tuple[str, ...]", hint: str = "") -> None:
-        self.group, self.name, self.known = group, name, known
+        self.group, self.name, self.known, self.hint = group, name, known, hint
         listed = ", ".join(known) or "none"
         super().__init__(
             f"No plug-in named {name!r} is installed in {group!r} (installed: {listed}).{hint}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bedplate.cli.ending import Failed, Misuse
+from bedplate.cli.ending import Failed, Misuse, say
 from bedplate.cli.manual import examples
 from bedplate.cli.parameters import NAME, SECONDS
 from bedplate.cli.urls import UrlGiven
@@ -183,8 +183,6 @@ async def give_up_after(seconds: float | None, *, counted: bool) -> AsyncIterato
 
 def _parsed(url: str) -> "TransportUrl":
     """Read a URL whose driver is installed. Raises `Misuse`, which names those that are."""
-    import difflib
-
     from bedplate.errors import InvalidUrl, PluginNotFound
     from bedplate.messaging import TransportUrl, find_driver
 
@@ -194,19 +192,23 @@ def _parsed(url: str) -> "TransportUrl":
     except InvalidUrl as error:
         raise Misuse(str(error)) from None
     except PluginNotFound as error:
-        near = difflib.get_close_matches(error.name, error.known, n=1)
-        hint = f" Did you mean {near[0]}://?" if near else ""
+        if error.name in error.known:  # there are several
+            raise Misuse(str(error)) from None
         raise Misuse(
             f"no driver for {error.name}:// is installed (there are: "
-            f"{', '.join(error.known) or 'none'}).{hint}"
+            f"{', '.join(error.known) or 'none'}).{error.hint}"
         ) from None
     return parsed
 
 
 @contextlib.contextmanager
 def _logs(*, lasting: bool) -> Iterator[None]:
-    """Let the library's warnings be sentences on standard error, or keep them to itself."""
+    """Let what the library logs be sentences on standard error, or keep it to itself.
+
+    What it warns of, such as a driver that is experimental, is a sentence in any case.
+    """
     import logging
+    import warnings
 
     logger = logging.getLogger("bedplate")
     handler: logging.Handler = logging.NullHandler()
@@ -216,7 +218,9 @@ def _logs(*, lasting: bool) -> Iterator[None]:
         handler.setFormatter(_formatter())
     logger.addHandler(handler)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_args, **_more: say(str(message))
+            yield
     finally:
         logger.removeHandler(handler)
 

@@ -4,12 +4,14 @@ Knows nothing of links.
 """
 
 import warnings
+from collections.abc import Sequence
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
 from bedplate._floor import plugins
 from bedplate.config import Section
-from bedplate.errors import InvalidUrl, Unsupported
+from bedplate.errors import InvalidUrl, PluginNotFound, Unsupported
 from bedplate.messaging.driver import CONTRACT, Driver, Maturity, Pacing
 from bedplate.messaging.recovery import RecoveryPolicy
 from bedplate.messaging.url import TransportUrl
@@ -17,6 +19,8 @@ from bedplate.messaging.url import TransportUrl
 __all__ = ["check_driver", "find_driver", "options_for", "pace"]
 
 _GROUP = "bedplate.drivers"
+_ELSEWHERE = MappingProxyType({"amqp": "rabbit", "amqps": "rabbits"})
+"""How URLs of other libraries begin, and what is meant by it here."""
 
 
 def find_driver(scheme: str) -> Driver:
@@ -24,7 +28,13 @@ def find_driver(scheme: str) -> Driver:
 
     Raises `PluginNotFound`, which names those that are there.
     """
-    found = plugins.load(_GROUP, scheme)
+    try:
+        found = plugins.load(_GROUP, scheme)
+    except PluginNotFound as error:
+        if error.hint:
+            raise
+        hint = _meant(_ELSEWHERE.get(scheme, scheme), error.known, "{}://")
+        raise PluginNotFound(group=_GROUP, name=scheme, known=error.known, hint=hint) from None
     driver: Driver = found() if isinstance(found, type) else found  # type: ignore[assignment]  # check_driver looks at what an entry point holds
     return driver
 
@@ -48,20 +58,22 @@ def check_driver(driver: Driver) -> None:
             f"The {driver.name} driver is deprecated since {status.since or 'now'} and goes with "
             f"{status.removal or 'a later release'}{instead}.",
             DeprecationWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     elif status.maturity is Maturity.EXPERIMENTAL:
+        why = status.reason.removesuffix(".") or "it may change"
         warnings.warn(
-            f"The {driver.name} driver is experimental: {status.reason or 'it may change'}.",
+            f"The {driver.name} driver is experimental: {why}.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
 
 
 def options_for(driver: Driver, url: TransportUrl, given: Section | None) -> Section:
     """Return the driver's options as given, with what the URL's query says on top.
 
-    Raises `InvalidUrl` for options the driver has not, and for values they cannot have.
+    Old names of options are understood, as they are in a file. Raises `InvalidUrl` for options the
+    driver has not, and for values they cannot have.
     """
     kind = driver.options
     if given is not None and not isinstance(given, kind):
@@ -77,23 +89,30 @@ def options_for(driver: Driver, url: TransportUrl, given: Section | None) -> Sec
     specs = describe(kind).options
     names = kind.section_options
     values = {} if given is None else {name: getattr(given, name) for name in names}
-    for name, text in url.options:
+    renamed = {old: name for name in specs for _section, old in specs[name].was}
+    for written, text in url.options:
+        name = written if written in specs else renamed.get(written, "")
         spec = specs.get(name)
         if spec is None:
-            import difflib  # weighs, and is for mistakes only
-
-            near = difflib.get_close_matches(name[:100], specs, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise InvalidUrl(
                 url=str(url),
-                why=f"the {driver.name} driver has no option {name!r} "
-                f"(it has: {', '.join(sorted(specs)) or 'none'}).{hint}",
+                why=f"the {driver.name} driver has no option {written!r} "
+                f"(it has: {', '.join(sorted(specs)) or 'none'})."
+                f"{_meant(written, (*specs, *renamed), '{!r}')}",
             )
         try:
             values[name] = spec.type.parse(text)
         except ValueError as error:
-            raise InvalidUrl(url=str(url), why=f"{name} {error}.") from None
+            raise InvalidUrl(url=str(url), why=f"{written} {error}.") from None
     return kind(**values)
+
+
+def _meant(written: str, known: Sequence[str], form: str) -> str:
+    """Return a question what was meant by a name that is not known, or nothing."""
+    import difflib  # weighs, and is for mistakes only
+
+    near = difflib.get_close_matches(written[:100], known, n=1)
+    return f" Did you mean {form.format(near[0])}?" if near else ""
 
 
 def pace(policy: RecoveryPolicy, options: Section) -> RecoveryPolicy:

@@ -19,6 +19,8 @@ from tests.unit.cli.conftest import Beside
 from bedplate.cli.__main__ import main
 from bedplate.errors import RemoteError
 from bedplate.messaging import Transport, rpc
+from bedplate.messaging.driver import Maturity, Status
+from bedplate.messaging.drivers.memory import MemoryDriver
 
 Captured = pytest.CaptureFixture[str]
 
@@ -323,6 +325,7 @@ def test_a_host_that_never_answers_is_left_after_the_timeout(capsys: Captured) -
         ("rabbit://me:sesame@host:port/", "the port of a URL is a number"),
         ("rabit://me:sesame@host/", "no driver for rabit:// is installed (there are: memory, "),
         ("rabit://me:sesame@host/", "Did you mean rabbit://?"),
+        ("amqp://me:sesame@host/", "Did you mean rabbit://?"),
         ("rabbit://me:sesame@host/?link_hartbeat=3", "Did you mean 'link_heartbeat'?"),
         ("rabbit://me:sesame@host/?link_heartbeat=often", "link_heartbeat"),
         ("rabbit://me:sesame@host/?ssl_key_pasword=sesame", "Did you mean 'ssl_key_password'?"),
@@ -339,6 +342,17 @@ def test_a_url_that_cannot_be_used_is_wrong_use(
     assert sentence in said
     assert "sesame" not in said
     assert "\x1b" not in said
+
+
+@pytest.mark.filterwarnings("always:The memory driver")
+def test_a_warning_is_a_sentence(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a driver is worth is said without the place in a program where it was found."""
+    status = Status(Maturity.EXPERIMENTAL, reason="it is new.")
+    monkeypatch.setattr(MemoryDriver, "status", status)
+    assert failed(capsys, "call", "memory://warned/", "stock", "say").splitlines() == [
+        "bedplate: The memory driver is experimental: it is new.",
+        "bedplate: Nobody serves stock: is a server of that name running?",
+    ]
 
 
 # --- echo ---------------------------------------------------------------------------------------

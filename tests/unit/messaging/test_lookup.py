@@ -1,4 +1,4 @@
-"""What an operator's settings say of connecting again."""
+"""Which driver and which settings a URL means, and how often they let it connect again."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ import pytest
 
 from bedplate._floor.backoff import Backoff
 from bedplate.config import Section
-from bedplate.errors import ConnectFailed, DeadlineExceeded
+from bedplate.errors import ConnectFailed, DeadlineExceeded, InvalidUrl, PluginNotFound
 from bedplate.messaging import RecoveryPolicy, Transport
 from bedplate.messaging.driver import CONTRACT, Driver, Link, LinkEvents, Naming, Status
 from bedplate.messaging.drivers.memory import MemoryOptions
-from bedplate.messaging.drivers.rabbit import RabbitOptions
-from bedplate.messaging.lookup import pace
+from bedplate.messaging.drivers.rabbit import RabbitDriver, RabbitOptions
+from bedplate.messaging.lookup import find_driver, options_for, pace
 from bedplate.messaging.types import Capabilities
 from bedplate.messaging.url import TransportUrl
 
@@ -75,3 +75,33 @@ async def test_a_transport_heeds_the_settings() -> None:
         ):
             pass
     assert 20 <= driver.attempts <= 31  # no more than the policy's budget
+
+
+@pytest.mark.parametrize(
+    ("scheme", "hint"),
+    [
+        ("rabit", "Did you mean rabbit://?"),
+        ("amqp", "Did you mean rabbit://?"),
+        ("amqps", "Did you mean rabbits://?"),
+    ],
+)
+def test_a_scheme_that_is_none_of_ours_has_a_hint(scheme: str, hint: str) -> None:
+    """A slip, and how other libraries call RabbitMQ, are told as what was probably meant."""
+    with pytest.raises(PluginNotFound) as caught:
+        find_driver(scheme)
+    assert str(caught.value).endswith(hint)
+    assert caught.value.hint.strip() == hint
+
+
+def test_old_names_of_options_hold_in_a_url_too() -> None:
+    """What a file may say in an old name, a URL's query may; mistakes show it as written."""
+    url = "rabbit://localhost/?rabbit_qos_prefetch_count=5&heartbeat_timeout_threshold=7"
+    options = options_for(RabbitDriver(), TransportUrl(url), None)
+    assert isinstance(options, RabbitOptions)
+    assert (options.prefetch, options.link_heartbeat) == (5, 7)
+    unfit = TransportUrl("rabbit://localhost/?heartbeat_timeout_threshold=x")
+    with pytest.raises(InvalidUrl, match="heartbeat_timeout_threshold must be"):
+        options_for(RabbitDriver(), unfit, None)
+    slip = TransportUrl("rabbit://localhost/?rabbit_qos_prefetch_cuont=5")
+    with pytest.raises(InvalidUrl, match="Did you mean 'rabbit_qos_prefetch_count'"):
+        options_for(RabbitDriver(), slip, None)

@@ -137,7 +137,7 @@ async def test_a_driver_of_another_contract_is_refused() -> None:
             DeprecationWarning,
             "deprecated since 1.4 and goes with 2.0; use rabbit",
         ),
-        (Status(Maturity.EXPERIMENTAL, reason="it is new"), UserWarning, "it is new"),
+        (Status(Maturity.EXPERIMENTAL, reason="it is new."), UserWarning, "it is new.$"),
     ],
 )
 async def test_what_a_driver_is_worth_is_said_once(
@@ -152,7 +152,7 @@ async def test_what_a_driver_is_worth_is_said_once(
     with pytest.warns(kind, match=words) as warned:
         async with Transport.connect("memory://aged/", driver=Aged()) as transport:
             notices = dict(transport.statistics().notices)
-    assert len(warned) == 1
+    assert [each.filename for each in warned] == [__file__]
     assert notices == {f"driver-{status.maturity.value}": 1}
 
 

@@ -84,7 +84,20 @@ class Options(Struct, frozen=True, kw_only=True):
 
     def changed(self, choices: Choices) -> "Options":
         """Return a copy with these choices. Raises ValueError, and TypeError for unknown ones."""
-        return msgspec.structs.replace(self, **choices)
+        try:
+            return msgspec.structs.replace(self, **choices)
+        except TypeError:
+            there = sorted(Choices.__optional_keys__)
+            unknown = next((name for name in choices if name not in there), "")
+            if not unknown:
+                raise
+            import difflib  # weighs, and is for mistakes only
+
+            near = difflib.get_close_matches(unknown, there, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise TypeError(
+                f"a call has no option {unknown!r} (it has: {', '.join(there)}).{hint}"
+            ) from None
 
     @property
     def address(self) -> Address:
