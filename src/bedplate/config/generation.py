@@ -102,7 +102,7 @@ class Generation(dict[Key, Section]):
             settled = self.settled
             if cls.section_optional and not settled.merged.has(spec.name):
                 raise SectionAbsent(section=spec.name)
-            made = self[key] = construct(cls, settled.values[spec.name])
+            made = self[key] = construct(cls, settled.values[spec.name], settled.masked(spec.name))
         return made
 
     def each(self, cls: type[Section]) -> Mapping[str, Section]:
@@ -141,7 +141,7 @@ class Generation(dict[Key, Section]):
             for name in settled.named:
                 kind = self.known.kind(cls, settled.resolved.named[name])
                 if kind is not None:
-                    made[name] = construct(kind, settled.values[name])
+                    made[name] = construct(kind, settled.values[name], settled.masked(name))
             return self._repeated.setdefault(cls, MappingProxyType(made))
 
     def _take_in(self, cls: type[Section], name: str | None) -> None:

@@ -25,7 +25,8 @@ from typing import (
     overload,
 )
 
-from bedplate.errors import SchemaError
+from bedplate._floor.secret import MASK
+from bedplate.errors import SchemaError, SecretNotSerialisable
 
 __all__ = ["REQUIRED", "Declared", "Required", "Section", "SectionType", "construct", "option"]
 
@@ -210,7 +211,8 @@ class SectionType(type):
         for base in reversed(bases):
             inherited |= getattr(base, "section_options", {})
         _refuse_body(class_name, options, rest, inherited)
-        rest["__slots__"] = tuple(key for key in options if key not in inherited)
+        own = tuple(key for key in options if key not in inherited)
+        rest["__slots__"] = own if bases else ("_masked",)
         if len([base for base in bases if getattr(base, "section_options", None)]) > 1:
             raise SchemaError(where=class_name, why="a Section inherits options of one class only")
         cls = super().__new__(mcs, class_name, bases, rest)
@@ -261,14 +263,16 @@ class Section(metaclass=SectionType):
     it: then there are no further options.
 
     An instance is a frozen value of one generation of the configuration: an attribute read is a
-    plain slot, and a reload makes new instances. Made by hand (in tests, ``Api(workers=2)``) it
-    checks what it is given and fills in the defaults; it raises TypeError for wrong names and
-    `InvalidConfig` for wrong values.
+    plain slot, and a reload makes new instances. Printed it shows no secret, nor an option that has
+    a secret put into it; an instance with such an option is not pickled either. Made by hand (in
+    tests, ``Api(workers=2)``) it checks what it is given and fills in the defaults; it raises
+    TypeError for wrong names and `InvalidConfig` for wrong values.
     """
 
     def __init__(self, **values: object) -> None:
         from bedplate.config.convert import by_hand
 
+        object.__setattr__(self, "_masked", frozenset())
         for name, value in by_hand(type(self), values).items():
             object.__setattr__(self, name, value)
 
@@ -289,16 +293,28 @@ class Section(metaclass=SectionType):
         return hash((type(self), *(getattr(self, name) for name in _names(self))))
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in _names(self))
+        masked = _masked(self)
+        values = ", ".join(
+            f"{name}={MASK if name in masked else repr(getattr(self, name))}"
+            for name in _names(self)
+        )
         return f"{type(self).__name__}({values})"
 
     def __reduce__(self) -> "tuple[object, ...]":
+        if _masked(self):
+            raise SecretNotSerialisable(how="pickle")
         return construct, (type(self), {name: getattr(self, name) for name in _names(self)})
 
 
-def construct(cls: type[S], values: Mapping[str, object]) -> S:
-    """Make an instance of values that were checked before; the way from `bedplate.config.live`."""
+def construct(
+    cls: type[S], values: Mapping[str, object], masked: frozenset[str] = frozenset()
+) -> S:
+    """Make an instance of values that were checked before, by `bedplate.config.generation`.
+
+    ``masked`` are the options with a secret put into them.
+    """
     instance = cls.__new__(cls)
+    object.__setattr__(instance, "_masked", masked)
     for name in cls.section_options:
         object.__setattr__(instance, name, values[name])
     return instance
@@ -306,3 +322,7 @@ def construct(cls: type[S], values: Mapping[str, object]) -> S:
 
 def _names(section: Section) -> Iterable[str]:
     return type(section).section_options
+
+
+def _masked(section: Section) -> frozenset[str]:
+    return section._masked  # type: ignore[no-any-return, attr-defined]  # noqa: SLF001 - a slot that the metaclass makes

@@ -75,6 +75,10 @@ class Settled(NamedTuple):
         """The sections that an option names and that are there, in its order."""
         return tuple(name for name in self.resolved.named if name in self.values)
 
+    def masked(self, section: str) -> frozenset[str]:
+        """Return the options of a section that have a secret put into them."""
+        return frozenset(name for where, name in self.tainted if where == section)
+
     def noting(self, findings: Iterable[Finding]) -> "Settled":
         """Return the same with more warnings, none twice."""
         return self._replace(findings=tuple(dict.fromkeys((*self.findings, *findings))))

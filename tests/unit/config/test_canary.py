@@ -117,6 +117,7 @@ def everything(config: Config) -> Iterator[str]:
     section = config[Guarded]
     # The one plain attribute that has the secret put into it is text, and a warning says so.
     assert TOKEN in section.mixed
+    yield f"{section} {section!r}"
     yield repr([section.password, section.tokens, section.all_of_them, section.store])
     yield f"{section.password} {section.tokens} {section.store} {section.store!r}"
     yield repr([config, config.snapshot(), config.schema, config.findings, config.rows()])
@@ -347,3 +348,26 @@ def test_a_source_that_fails_shows_nothing() -> None:
         config.reload()
     shown += "".join(traceback.format_exception(caught.value)) + repr([source, store.name, SYSTEM])
     assert TOKEN not in shown
+
+
+class Announced(Section):
+    """A section without a secret of its own."""
+
+    text: str = option(default="")
+    other: str = option(default="plain")
+
+
+def test_a_section_with_a_secret_put_into_it_is_printed_masked_and_not_pickled() -> None:
+    """What a secret was put into is hidden as the secret is; the rest of the section shows."""
+    given = {"guarded": {"password": TOKEN}, "announced": {"text": "<${guarded.password}>"}}
+    config = Config.load(
+        [Guarded, Announced], program="inventory", argv=(), environ={}, files=(), overrides=given
+    )
+    section = config[Announced]
+    assert TOKEN in section.text
+    assert repr(section) == "Announced(text=****, other='plain')"
+    with pytest.raises(BedplateError) as caught:
+        pickle.dumps(section)
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+    plain = Announced(text="x")
+    assert pickle.loads(pickle.dumps(plain)) == plain  # noqa: S301 - our own bytes
