@@ -10,6 +10,7 @@ from bedplate.config.describe import describe
 from bedplate.config.interpolate import BadReference, Name, Resolver
 from bedplate.config.judge import nearest
 from bedplate.config.merge import Merged, is_many
+from bedplate.config.names import DEFAULT
 from bedplate.config.notes import about, discreet, holds_password, label
 from bedplate.config.option import Required, SectionType
 from bedplate.config.schema import Schema
@@ -189,8 +190,14 @@ class _Reading:
             resolved = self.resolver.resolve(value, spec.section, spec.name)
         except BadReference as bad:
             if origin is not None and (spec.section, spec.name) in bad.among:
-                why = bad.discreet if spec.secret else bad.why
-                self._say(spec, origin, "error", "bad-interpolation", f"{why}.")
+                why, meant = bad.discreet, None
+                if not spec.secret:
+                    why, meant = bad.why, self._meant(bad.missing, spec.section)
+                advice = f" Did you mean ${meant}?" if meant else ""
+                message = f"{why}.{advice}"
+                self.findings.append(
+                    about(spec, origin, "error", "bad-interpolation", message, meant)
+                )
             return Unresolved(value)
         secrets = sorted(name for name in resolved.uses if self._holds_secret(*name))
         if secrets and not spec.secret:
@@ -204,6 +211,19 @@ class _Reading:
             message = f"refers to {label(*empty[0])}, which has no value that could be put in."
             self._say(spec, origin, "error", "bad-interpolation", message)
         return Unresolved(value)
+
+    def _meant(self, missing: str, section: str) -> str | None:
+        """Guess which option a text refers to by a name that nobody has."""
+        if not missing:
+            return None
+        group, dot, option = missing.rpartition(".")
+        if dot:
+            there = self.schema.sections
+            group = group if group in there else nearest(group, there) or ""
+            meant = nearest(option, there[group].options) if group else None
+            return meant and f"{group}.{meant}"
+        sections = (self.schema.sections.get(each) for each in (section, DEFAULT))
+        return nearest(missing, [name for each in sections if each for name in each.options])
 
     def _say_what_came_in(
         self, spec: OptionSpec, origin: Origin, uses: frozenset[Name], secrets: list[Name]

@@ -33,11 +33,13 @@ class BadReference(ValueError):
 
     ``why`` continues a sentence that begins with the option. It names what stands behind the
     dollar; ``discreet`` says the same without, for a secret. ``among`` are the options that are
-    wrong: not always the one that was asked for.
+    wrong: not always the one that was asked for. ``missing`` is the name that nobody has, if that
+    is the matter.
     """
 
-    def __init__(self, why: str, discreet: str, among: Iterable[Name]) -> None:
+    def __init__(self, why: str, discreet: str, among: Iterable[Name], missing: str = "") -> None:
         self.why, self.discreet, self.among = why, discreet, frozenset(among)
+        self.missing = missing
         super().__init__(why)
 
 
@@ -155,7 +157,8 @@ class Resolver:
             if known is not None:
                 return known
         discreet = "refers to an option that nobody declares; write $$ for a plain $"
-        raise BadReference(self._nobody(reference, section), discreet, self._open[-1:])
+        why = self._nobody(reference, section)
+        raise BadReference(why, discreet, self._open[-1:], reference.name)
 
     def _nobody(self, reference: Reference, section: str) -> str:
         shown = f"${{{reference.name}}}" if reference.braced else f"${reference.name}"

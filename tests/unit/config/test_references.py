@@ -99,6 +99,28 @@ def test_a_wrong_reference_is_told_at_the_option_that_holds_it(file: Path) -> No
     assert "refers to [cinder] host, which has no value" in found[3].message
 
 
+@pytest.mark.parametrize(
+    ("reference", "suggestion"),
+    [
+        ("$stat_path/x", "state_path"),
+        ("$pasth", "path"),
+        ("${ap.path}", "api.path"),
+        ("$api.pth", "api.path"),
+        ("$nothing", None),
+        ("$nothing.path", None),
+        ("$api.nothing", None),
+        ("$text", None),
+    ],
+)
+def test_the_option_that_a_wrong_reference_means_is_suggested(
+    file: Path, reference: str, suggestion: str | None
+) -> None:
+    """Across sections and names, as for options; a circle means nobody else."""
+    (finding,) = problems(file, f"[api]\ntext = {reference}\n")
+    assert finding.suggestion == suggestion
+    assert finding.message.endswith(f"Did you mean ${suggestion}?") is (suggestion is not None)
+
+
 def test_a_wrong_reference_in_a_secret_shows_nothing_of_it(file: Path) -> None:
     """Not even the name that stands behind the dollar: it is a part of the secret."""
     (finding,) = problems(file, f"[api]\ntoken = $n{CANARY.replace('-', '_')}\n")
