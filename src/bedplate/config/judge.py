@@ -15,6 +15,7 @@ from bedplate.errors import Finding
 __all__ = ["certain", "nearest", "unknown_options", "unknown_sections", "without_flags"]
 
 _MOST_UNKNOWN = 300
+_LONGEST_NAME = 100
 _JUDGED = frozenset(
     {
         "bad-interpolation",
@@ -183,6 +184,11 @@ def nearest(word: str, names: Iterable[str]) -> str | None:
     return best
 
 
+def _named(name: str) -> str:
+    """Shorten a name for a message: one that nobody declares may be anything."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+
+
 def _plain(name: str) -> str:
     return name.lower().replace("-", "_")
 
@@ -205,7 +211,7 @@ def _unknown_option(
     section: str, option: str, raw: Raw, schema: Schema, severity: str, *, early: bool = False
 ) -> Finding:
     suggestion, advice = _meant(section, option, schema)
-    has_not = f"[{section}] has no option {option!r}"
+    has_not = f"[{section}] has no option {_named(option)!r}"
     if early:
         has_not += " among those known so far"
         advice = advice or " It is judged again when everything has been loaded."
@@ -270,7 +276,7 @@ def _unknown_section(section: str, origin: Origin, schema: Schema, severity: str
     return note(
         severity,
         "unknown-section",
-        f"Nobody declares a section [{section}].{advice}",
+        f"Nobody declares a section [{_named(section)}].{advice}",
         section=section,
         option=None,
         origin=origin,

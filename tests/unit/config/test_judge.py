@@ -202,6 +202,12 @@ def test_a_section_is_never_suggested_for_itself() -> None:
         assert "Did you mean" not in found.message
 
 
+def test_a_name_without_end_is_cut_in_messages() -> None:
+    """A file that is none may have a line of any length."""
+    assert len(the(f"api.{'x' * 5000}=1").message) < 200
+    assert len(the(f"{'x' * 5000}.y=1").message) < 200
+
+
 def test_names_can_be_judged_as_warnings() -> None:
     """In the lax mode unknown names are warnings with the same words."""
     merged, _ = merge([tree("api.wokers=1 apj.x=1")], SCHEMA)
