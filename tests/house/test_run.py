@@ -104,6 +104,7 @@ def test_the_first_use_sets_up_and_says_so_on_standard_error_only(checkout: Chec
     )
     assert "setting up" in done.stderr
     assert len(checkout.installs()) == 1
+    assert f"-m compileall -q {checkout.root}/src" in checkout.log.read_text()
 
 
 def test_what_is_set_up_is_not_set_up_again(checkout: Checkout) -> None:
@@ -199,4 +200,4 @@ def test_uv_is_used_where_it_is(checkout: Checkout) -> None:
     uv.chmod(0o755)
     assert checkout.run("demo").stdout.startswith("ran in")
     (install,) = checkout.installs()
-    assert install.startswith("uv pip install --quiet --python ")
+    assert install.startswith("uv pip install --quiet --compile-bytecode --python ")
