@@ -44,7 +44,7 @@ def bench() -> None:
 )
 @click.option(
     "--size",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 16_000_000),  # a body has at most 16 MiB
     default=64,
     show_default=True,
     help="Bytes of text that are sent and come back.",
