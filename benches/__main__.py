@@ -45,6 +45,10 @@ def main(arguments: list[str]) -> int:
 
     ``--json`` prints an object with a list of figures for each bench.
     """
+    if {"-h", "--help"} & set(arguments):
+        print("usage: ./run bench [--json] [NAME …]")
+        print(f"There are {', '.join(names())}; without a name all are run.")
+        return 0
     wanted = [each for each in arguments if each != "--json"]
     as_json = len(wanted) < len(arguments)
     known = names()

@@ -21,7 +21,7 @@ from typing import Self, final
 
 from bedplate.bench.environments import cache_folder, python_with
 from bedplate.errors import BenchFailed, ConnectFailed, DeadlineExceeded, InvalidUrl
-from bedplate.messaging import Transport, TransportUrl
+from bedplate.messaging import RecoveryPolicy, Transport, TransportPolicy, TransportUrl
 
 __all__ = ["PEERS", "Figures", "Load", "compete", "percentile", "reach"]
 
@@ -99,7 +99,8 @@ async def reach(url: str) -> None:
             "give a rabbit:// URL.",
         )
     try:
-        async with Transport.connect(parsed, timeout=_REACH_PATIENCE):
+        policy = TransportPolicy(recovery=RecoveryPolicy(give_up=0.0))
+        async with Transport.connect(parsed, timeout=_REACH_PATIENCE, policy=policy):
             pass
     except DeadlineExceeded as error:
         if isinstance(error.__cause__, ConnectFailed):  # says why nobody answered
