@@ -1,6 +1,6 @@
 """Runs every check of this repository and reports what ran and what did not.
 
-``python tests/house/everything.py test [pytest arguments]``; ``lint`` and ``types`` run those
+``python -m tests.house.everything test [pytest arguments]``; ``lint`` and ``types`` run those
 alone. The tests print as they go; the other checks run beside them and print what they have to
 say afterwards. Knows nothing of how the environment came to be: that is ``run``'s part.
 """
@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
+from tests.house.compiled import CANNOT
+
+COMPILER = "compiler"
+"""What ``--require`` calls a C compiler with Python's headers."""
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 
@@ -92,6 +96,9 @@ LINT = Check("lint", tool("ruff", "check", "."))
 FORMAT = Check("format", tool("ruff", "format", "--check", "."))
 TYPES = Check("types", tool("mypy"))
 WHEEL = Check("wheel", (sys.executable, str(HERE / "bare_wheel.py")))
+COMPILING = Check("compile", tool("tests.house.compiled"))
+COMPILED = Check("compiled", tool("tests.house.compiled", "test", "-q"))
+REQUIRE = "--require="
 
 
 def run(check: Check) -> Outcome:
@@ -116,6 +123,33 @@ def run_tests(arguments: list[str]) -> tuple[Outcome, list[str], list[str]]:
     if outcome.status > 1:
         remark = "stopped before the end"
     return outcome._replace(remark=remark), servers(root, "found"), did_not_run(root)
+
+
+def run_compiled(compiling: Outcome, chosen: list[str]) -> tuple[list[Outcome], list[str]]:
+    """Run the tests of the message path once more, compiled; return outcomes and what was not run.
+
+    ``compiling`` is how building it ended.
+    """
+    if compiling.status == CANNOT:
+        return [], ["  compiled: not run (the message path cannot be compiled here, see above)"]
+    if compiling.status:
+        return [compiling], ["  compiled: not run"]
+    if chosen:
+        return [compiling], ["  compiled: not run (only some tests were asked for)"]
+    return [compiling, run(COMPILED)], []
+
+
+def without_compiler(arguments: list[str]) -> tuple[list[str], bool]:
+    """Return what pytest is to get of the arguments, and whether a compiler is required."""
+    kept, required = [], False
+    for argument in arguments:
+        names = argument.removeprefix(REQUIRE).split(",") if argument.startswith(REQUIRE) else []
+        if COMPILER in names:
+            required = True
+            names.remove(COMPILER)
+            argument = REQUIRE + ",".join(names)  # noqa: PLW2901 - what is left of it
+        kept.append(argument)
+    return kept, required
 
 
 def servers(record: ET.Element, standing: str) -> list[str]:
@@ -157,13 +191,19 @@ def main(arguments: list[str]) -> int:
     if what == "types":
         return run(Check("types", (*TYPES.command, *rest))).status
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    subprocess.run((sys.executable, str(HERE / "provide.py")), cwd=ROOT, check=False)
-    beside = [Running(check) for check in (LINT, FORMAT, TYPES, WHEEL)]
+    run(Check("provide", tool("tests.house.provide")))
+    rest, compiler_required = without_compiler(rest)
+    beside = [Running(check) for check in (LINT, FORMAT, TYPES, WHEEL, COMPILING)]
     try:
         tests, found, missed = run_tests(rest)
-        if chosen := [each for each in rest if not each.startswith(("--require", "-q", "-v"))]:
+        if chosen := [each for each in rest if not each.startswith((REQUIRE, "-q", "-v"))]:
             missed.append(f"  tests that {' '.join(chosen)} may have left out")
-        outcomes = [*(running.finish() for running in beside), tests]
+        *outcomes, compiling = [running.finish() for running in beside]
+        compiled, unmade = run_compiled(compiling, chosen)
+        if compiler_required and compiling.status == CANNOT:
+            compiled = [compiling]
+        outcomes += [tests, *compiled]
+        missed += unmade
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130

@@ -1,6 +1,7 @@
-"""Installs the servers that tests want, where this machine lets us: Debian, as root.
+"""Installs what tests want beside Python, where this machine lets us: Debian, as root.
 
-Elsewhere it says how to get them; the tests that need them are then reported as not run.
+Servers, and a C compiler. Elsewhere it says how to get them; the tests that need them are then
+reported as not run.
 """
 
 import os
@@ -11,9 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.house.compiled import lacking
+
 PACKAGE = "rabbitmq-server"
 TOOLS = ("openssl",)
 """What the tests use beside it: certificates for TLS."""
+COMPILING = ("gcc", "libc6-dev", "python3-dev")
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -23,7 +27,7 @@ def provide_rabbit() -> None:
         PACKAGE, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
     ):
         return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if not may_install():
         say(
             f"there is no {PACKAGE} here, so the tests that need it will not run; "
             f"on Debian and Ubuntu: sudo apt-get install {PACKAGE}"
@@ -36,6 +40,20 @@ def provide_rabbit() -> None:
         )
     if not installed:
         say(f"{PACKAGE} could not be installed; the tests that need it will not run")
+
+
+def provide_compiler() -> None:
+    """Make sure that the message path can be compiled, if that is possible; never fail."""
+    if not lacking() or not may_install():  # who compiles says what is lacking, and how to get it
+        return
+    say(f"installing Debian's {', '.join(COMPILING)} to compile the message path with")
+    if not (apt_get("update") and apt_get("install", "--no-install-recommends", *COMPILING)):
+        say("no C compiler could be installed; the message path is not tested as compiled")
+
+
+def may_install() -> bool:
+    """Return whether this machine lets us install Debian's packages."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def apt_get(*arguments: str) -> bool:
@@ -75,3 +93,4 @@ def say(text: str) -> None:
 
 if __name__ == "__main__":
     provide_rabbit()
+    provide_compiler()

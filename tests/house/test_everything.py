@@ -4,7 +4,15 @@ import sys
 
 import pytest
 from tests.house import everything
-from tests.house.everything import Check, Outcome, Running, report
+from tests.house.compiled import CANNOT
+from tests.house.everything import (
+    Check,
+    Outcome,
+    Running,
+    report,
+    run_compiled,
+    without_compiler,
+)
 
 
 def test_all_good_is_status_0(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,3 +80,32 @@ def test_lint_and_types_run_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert everything.main(["types"]) == 0
     assert [check.command[2] for check in ran] == ["ruff", "ruff", "mypy"]
     assert ran[0].command[-1] == "--fix"
+
+
+def test_a_compiler_is_not_a_server() -> None:
+    """``--require=compiler`` is meant for the whole run; pytest gets what is left of it."""
+    assert without_compiler(["--require=rabbit,compiler", "-q"]) == (
+        ["--require=rabbit", "-q"],
+        True,
+    )
+    assert without_compiler(["--require=rabbit", "-k", "compiler"]) == (
+        ["--require=rabbit", "-k", "compiler"],
+        False,
+    )
+
+
+def test_the_message_path_is_tested_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it cannot be built, or only some tests were asked for, the report says so."""
+    built = Outcome("compile", 0, 80.0)
+    monkeypatch.setattr(everything, "run", lambda check: Outcome(check.name, 0, 60.0))
+    outcomes, missed = run_compiled(built, [])
+    assert [each.name for each in outcomes] == ["compile", "compiled"]
+    assert missed == []
+    outcomes, missed = run_compiled(built, ["-k", "x"])
+    assert [each.name for each in outcomes] == ["compile"]
+    assert "only some tests" in missed[0]
+    outcomes, missed = run_compiled(built._replace(status=1), [])
+    assert (outcomes[0].status, missed) == (1, ["  compiled: not run"])
+    outcomes, missed = run_compiled(built._replace(status=CANNOT), [])
+    assert outcomes == []
+    assert "cannot be compiled here" in missed[0]

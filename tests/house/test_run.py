@@ -20,9 +20,12 @@ case "$*" in
     *"pip install"*) [[ ${{SLOW:-}} ]] && sleep 0.3; exit "${{NO_INDEX:-0}}" ;;
     *dependency-groups*) printf 'pytest>=8\\nruff\\n' ;;
     *version_info*) exit "${{TOO_OLD:-0}}" ;;
+    *tests.house.compiled*) [[ ${{NO_COMPILER:-}} ]] && exit 3; echo "$PWD/compiled" ;;
+    *"-m benches"*) echo "measured with ${{PYTHONPATH:-the sources}}: $*" ;;
+    *"-m bedplate.cli bench"*) echo "measured with ${{PYTHONPATH:-the sources}}: $*" ;;
     *"-m bedplate.cli pid"*) echo $$ ;;
     *"-m bedplate.cli"*) echo "ran in $PWD: $*" ;;
-    *everything.py*) echo "checked: $*" ;;
+    *tests.house.everything*) echo "checked: $*" ;;
 esac
 """
 TOOLS = ("bash", "cat", "cp", "dirname", "mkdir", "rm", "sleep")
@@ -188,6 +191,31 @@ def test_the_door_becomes_the_program(checkout: Checkout) -> None:
     command = (str(checkout.root / "run"), "bedplate", "pid")
     process = subprocess.Popen(command, env=checkout.environ({}), stdout=subprocess.PIPE, text=True)
     assert process.communicate()[0] == f"{process.pid}\n"
+
+
+@pytest.mark.parametrize("command", [("bench", "rabbit"), ("bedplate", "bench", "rpc", "URL")])
+def test_what_is_measured_is_compiled(checkout: Checkout, command: tuple[str, ...]) -> None:
+    """The compiled copy comes first for whoever measures, and what was there stays behind it."""
+    with_compiled = f"measured with {checkout.root}/compiled"
+    assert checkout.run(*command).stdout.startswith(f"{with_compiled}: ")
+    assert checkout.run(*command, PYTHONPATH="/more").stdout.startswith(f"{with_compiled}:/more: ")
+
+
+@pytest.mark.parametrize("command", [("bench", "rabbit"), ("bedplate", "bench", "rpc", "URL")])
+def test_without_a_compiler_the_sources_are_measured(
+    checkout: Checkout, command: tuple[str, ...]
+) -> None:
+    """Whoever cannot compile says why; measuring goes on."""
+    done = checkout.run(*command, NO_COMPILER="1")
+    assert done.returncode == 0
+    assert done.stdout.startswith("measured with the sources: ")
+
+
+def test_what_is_not_measured_is_not_compiled(checkout: Checkout) -> None:
+    """Everything else runs from the sources, at once."""
+    checkout.run("demo")
+    checkout.run("bedplate", "config", "check", "x.conf")
+    assert "compiled" not in checkout.log.read_text()
 
 
 def test_uv_is_used_where_it_is(checkout: Checkout) -> None:

@@ -1,0 +1,81 @@
+"""What is compiled for platform wheels, and how that is asked for."""
+
+import ast
+import os
+import shutil
+import sysconfig
+from pathlib import Path
+
+import hatch_build
+import pytest
+from tests.house import compiled
+from tests.house.source import ROOT
+
+
+@pytest.mark.parametrize("file", compiled.modules(), ids=str)
+def test_a_module_that_is_compiled_holds_no_values(file: Path) -> None:
+    """A Struct would lose its class keywords there, and mypyc takes no heirs of int or str."""
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    for each in ast.walk(tree):
+        if isinstance(each, ast.ClassDef):
+            names = {
+                part.id
+                for base in each.bases
+                for part in ast.walk(base)
+                if isinstance(part, ast.Name)
+            }
+            assert not names & {"Struct", "int", "str", "dict", "list", "tuple"}, each.name
+
+
+def test_what_is_lacking_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A compiler and the headers are looked for, each by itself."""
+    monkeypatch.setattr(sysconfig, "get_path", lambda _name: str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    assert compiled.lacking() == [compiled.COMPILER, compiled.HEADERS]
+    (tmp_path / "Python.h").touch()
+    assert compiled.lacking() == [compiled.COMPILER]
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert compiled.lacking() == []
+
+
+def test_without_a_compiler_nothing_is_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says what is lacking and how to get it, and that is a status of its own."""
+    monkeypatch.setattr(compiled, "lacking", lambda: [compiled.COMPILER])
+    assert compiled.main([]) == compiled.CANNOT
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "a C compiler is not there; on Debian and Ubuntu: apt-get install gcc" in said.err
+
+
+def test_a_changed_source_is_compiled_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is kept goes by what is in the sources."""
+    for name in ("pyproject.toml", "hatch_build.py"):
+        shutil.copy(ROOT / name, tmp_path)
+    source = tmp_path / "src" / "one.py"
+    source.parent.mkdir()
+    source.write_text("x = 1\n")
+    monkeypatch.setattr(compiled, "ROOT", tmp_path)
+    before = compiled.digest()
+    assert compiled.digest() == before
+    source.write_text("x = 2\n")
+    assert compiled.digest() != before
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("1", True), (" Yes ", True), ("", False), ("off", False)]
+)
+def test_compiling_is_asked_for(monkeypatch: pytest.MonkeyPatch, word: str, *, meant: bool) -> None:
+    """The variable says yes or no in the usual words."""
+    monkeypatch.setenv(hatch_build.SWITCH, word)
+    assert hatch_build.wanted() is meant
+
+
+def test_another_word_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody gets a plain wheel because of a typo."""
+    monkeypatch.setitem(os.environ, hatch_build.SWITCH, "ture")
+    with pytest.raises(ValueError, match="BEDPLATE_COMPILE is 'ture'; set it to 1"):
+        hatch_build.wanted()
