@@ -195,7 +195,7 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
         # Which options [transport.rpc] has, the driver of its URL says.
         "service": Row(may=("_floor",), doors=(*FRONT_DOORS, "messaging.driver", "messaging.url")),
         "demo": Row(doors=(*FRONT_DOORS, "service", "testing")),
-        "bench": Row(doors=(*FRONT_DOORS, "service", "testing")),
+        "bench": Row(may=("_floor.build",), doors=(*FRONT_DOORS, "service", "testing")),
         # Run by the Python of an environment that has this library and not bedplate.
         "bench.runner": Row(),
         "bench.peers.aio_pika_rpc": Row(third=("aio_pika",)),
@@ -207,7 +207,9 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
         "bench.peers.dynaconf_options": Row(third=("dynaconf",)),
         "bench.peers.environ_config_options": Row(third=("attrs", "environ")),
         "cli": Row(
-            doors=(*FRONT_DOORS, "service", "demo", "bench", "testing"), third=("click", "rich")
+            may=("_floor.build",),
+            doors=(*FRONT_DOORS, "service", "demo", "bench", "testing"),
+            third=("click", "rich"),
         ),
         "testing": Row(
             may=("messaging.driver", "messaging.types", "messaging.url", "clock"),

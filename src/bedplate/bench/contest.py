@@ -61,7 +61,7 @@ class Figures:
     Latencies are in milliseconds, ``*_cpu_us`` is processor time a call in microseconds.
     ``rss_mb`` (10⁶ bytes, after the calls), ``connections`` and ``threads`` (half-way through
     the warming up) are the client's, ``server_*`` the server's. ``confirms`` and ``acks`` say on
-    what terms its messages travel.
+    what terms its messages travel, ``build`` what the library itself is made of.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Figures:
     calls: int
     concurrency: int
     size: int
+    build: str
     confirms: str
     acks: str
 
@@ -168,6 +169,7 @@ def _measured(peer: str, load: Load, client: "_Side", server: "_Side") -> Figure
         calls=load.calls,
         concurrency=load.concurrency,
         size=load.size,
+        build=client.terms.text("build"),
         confirms=client.terms.text("confirms"),
         acks=client.terms.text("acks"),
     )

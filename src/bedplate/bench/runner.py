@@ -71,6 +71,7 @@ def main() -> int:
             )
             terms: _Answer = {
                 "version": importlib.metadata.version(contestant.DISTRIBUTION),
+                "build": contestant.BUILD,
                 "confirms": contestant.CONFIRMS,
                 "acks": contestant.ACKS,
             }

@@ -198,7 +198,10 @@ def _page(figures: "Sequence[Figures]") -> list[str]:
         cells = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
         lines.append("  ".join((row[0].ljust(widths[0]), *cells)))
     lines.append("")
-    lines += [f"{each.name} {each.version}: {each.confirms}; {each.acks}." for each in figures]
+    lines += [
+        f"{each.name} {each.version}, {each.build}: {each.confirms}; {each.acks}."
+        for each in figures
+    ]
     return lines
 
 

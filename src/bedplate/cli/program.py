@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from bedplate import __version__
+from bedplate._floor.build import is_compiled
 from bedplate.cli.ending import Failed, Misuse, say, sayable
 from bedplate.cli.manual import Later, examples
 from bedplate.cli.values import write
@@ -38,7 +39,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
         "bedplate health probe http://127.0.0.1:8086/readyz",
     ),
 )
-@click.version_option(__version__, prog_name="bedplate", message="%(prog)s %(version)s")
+@click.version_option(
+    __version__,
+    prog_name="bedplate",
+    message=f"%(prog)s %(version)s{' (message path compiled)' if is_compiled() else ''}",
+)
 def program() -> None:
     """Look after services: their configuration, their messages, their health.
 

@@ -19,7 +19,7 @@ from bedplate.messaging import TransportUrl
 CONTESTANT = """
 import time
 from contextlib import asynccontextmanager
-DISTRIBUTION, CONFIRMS, ACKS = "msgspec", "none", "some"
+DISTRIBUTION, BUILD, CONFIRMS, ACKS = "msgspec", "raw", "none", "some"
 
 @asynccontextmanager
 async def server(url, topic, width):
@@ -66,7 +66,7 @@ def test_the_figures_are_those_of_the_calls(tmp_path: Path) -> None:
     assert 1 <= figures.p50_ms <= figures.p99_ms <= figures.p999_ms
     assert 0 < figures.calls_per_second <= 1000
     assert (figures.calls, figures.concurrency, figures.size) == (40, 2, 10)
-    assert (figures.confirms, figures.acks) == ("none", "some")
+    assert (figures.build, figures.confirms, figures.acks) == ("raw", "none", "some")
     assert (figures.connections, figures.threads) == (0, 1)
     assert figures.rss_mb > 1
 

@@ -14,7 +14,7 @@ from bedplate.bench import runner
 
 CONTESTANT = """
 from contextlib import asynccontextmanager, contextmanager
-DISTRIBUTION, CONFIRMS, ACKS = "msgspec", "none", "some"
+DISTRIBUTION, BUILD, CONFIRMS, ACKS = "msgspec", "raw", "none", "some"
 
 @contextmanager
 def server(url, topic, width):
@@ -133,7 +133,7 @@ def test_a_client_obeys_line_by_line(tmp_path: Path) -> None:
     assert isinstance(terms, dict)
     assert isinstance(calls, dict)
     assert isinstance(facts, dict)
-    assert (terms["confirms"], terms["acks"]) == ("none", "some")
+    assert (terms["build"], terms["confirms"], terms["acks"]) == ("raw", "none", "some")
     assert len(calls["latencies"]) == 7
     assert facts.keys() == {"cpu", "rss", "connections", "threads"}
 

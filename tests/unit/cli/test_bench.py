@@ -46,6 +46,7 @@ def _contest(monkeypatch: pytest.MonkeyPatch) -> None:
             calls=load.calls,
             concurrency=load.concurrency,
             size=load.size,
+            build="plain Python",
             confirms="without confirms",
             acks="acknowledged",
         )
@@ -78,8 +79,8 @@ def test_the_table_compares_with_bedplate(capsys: pytest.CaptureFixture[str]) ->
     ]
     assert lines[3].split()[:4] == ["aio-pika", "2500", "0.50", "x"]
     assert lines[5:] == [
-        "bedplate 1.2: without confirms; acknowledged.",
-        "aio-pika 1.2: without confirms; acknowledged.",
+        "bedplate 1.2, plain Python: without confirms; acknowledged.",
+        "aio-pika 1.2, plain Python: without confirms; acknowledged.",
     ]
     assert err == "Measuring bedplate.\nMeasuring aio-pika.\n"
 
@@ -95,7 +96,7 @@ def test_programs_get_a_list_with_an_object_a_contestant(
     assert [each["name"] for each in found] == ["bedplate", "oslo.messaging"]
     promised = (
         "calls_per_second p50_ms p99_ms p999_ms client_cpu_us server_cpu_us rss_mb connections "
-        "threads confirms acks"
+        "threads build confirms acks"
     )
     assert set(promised.split()) <= found[0].keys()
     assert (found[0]["concurrency"], found[0]["size"]) == (3, 9)

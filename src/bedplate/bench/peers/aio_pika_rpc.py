@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-__all__ = ["ACKS", "CONFIRMS", "DISTRIBUTION", "client", "server"]
+__all__ = ["ACKS", "BUILD", "CONFIRMS", "DISTRIBUTION", "client", "server"]
 
 DISTRIBUTION = "aio-pika"
 """What is measured, by the name under which it is installed."""
+BUILD = "plain Python"
+"""What the library itself is made of."""
 CONFIRMS = "calls and replies are published without confirms; calls mandatory"
 """How calls and replies are published."""
 ACKS = "requests are acknowledged one by one when answered; replies need none"

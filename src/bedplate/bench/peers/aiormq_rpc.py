@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-__all__ = ["ACKS", "CONFIRMS", "DISTRIBUTION", "client", "server"]
+__all__ = ["ACKS", "BUILD", "CONFIRMS", "DISTRIBUTION", "client", "server"]
 
 DISTRIBUTION = "aiormq"
 """What is measured, by the name under which it is installed."""
+BUILD = "plain Python"
+"""What the library itself is made of."""
 CONFIRMS = (
     "calls and replies are published without confirms, each write waited for; calls mandatory"
 )

@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from bedplate._floor.build import is_compiled
 from bedplate.messaging import Transport, rpc
 
-__all__ = ["ACKS", "CONFIRMS", "DISTRIBUTION", "Echo", "EchoService", "client", "server"]
+__all__ = ["ACKS", "BUILD", "CONFIRMS", "DISTRIBUTION", "Echo", "EchoService", "client", "server"]
 
 DISTRIBUTION = "bedplate"
 """What is measured, by the name under which it is installed."""
+BUILD = "message path compiled" if is_compiled() else "plain Python"
+"""What the library itself is made of."""
 CONFIRMS = "calls and replies are published mandatory, without confirms"
 """How calls and replies are published."""
 ACKS = "requests are acknowledged when they start, many at a time; replies need none"

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["ACKS", "CONFIRMS", "DISTRIBUTION", "client", "server"]
+__all__ = ["ACKS", "BUILD", "CONFIRMS", "DISTRIBUTION", "client", "server"]
 
 DISTRIBUTION = "oslo.messaging"
 """What is measured, by the name under which it is installed."""
+BUILD = "plain Python"
+"""What the library itself is made of."""
 CONFIRMS = "calls and replies are published with confirms, each waited for"
 """How calls and replies are published."""
 ACKS = "requests and replies are acknowledged one by one as they arrive"
