@@ -15,7 +15,8 @@ import click
 from bedplate.cli.broker import EXCHANGE, JSON, TIMEOUT, URL, by_url, converse
 from bedplate.cli.ending import Failed, Misuse
 from bedplate.cli.parameters import COUNT, NAME, SECONDS
-from bedplate.cli.values import in_a_line, json_text, printable, write
+from bedplate.cli.table import cell, print_table
+from bedplate.cli.values import json_text, printable, write
 
 if TYPE_CHECKING:
     from bedplate.messaging import (
@@ -108,7 +109,7 @@ def _list(
             write(json_text([_as_value(each) for each in found]))
             return 0
         if found:
-            _print_table(found)
+            print_table(_COLUMNS, [_row(each) for each in found])
         else:
             _note(f"nothing is parked for {place}.")
         if waiting > len(found):
@@ -119,26 +120,6 @@ def _list(
 
 
 _COLUMNS = ("id", "parked", "why", "attempts", "bytes", "kind", "delivered to", "error")
-
-
-def _print_table(found: "tuple[Parked, ...]") -> None:
-    rows = [tuple(_cell(text) for text in _row(each)) for each in found]
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Column, Table
-        from rich.text import Text
-
-        # An id that is broken over two lines cannot be copied.
-        first = Column(_COLUMNS[0], min_width=max(len(row[0]) for row in rows))
-        table = Table(first, *_COLUMNS[1:])
-        for row in rows:
-            table.add_row(*map(Text, row))
-        Console().print(table)
-        return
-    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
-    for row in (_COLUMNS, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        write("  ".join(cells).rstrip())
 
 
 def _row(each: "Parked") -> tuple[str, ...]:
@@ -155,10 +136,6 @@ def _row(each: "Parked") -> tuple[str, ...]:
         str(each.address),
         error,
     )
-
-
-def _cell(text: str) -> str:
-    return in_a_line(text) or "-"
 
 
 # --- show ---------------------------------------------------------------------------------------
@@ -218,9 +195,9 @@ def _print_message(found: "ParkedMessage") -> None:
     }
     for name, text in told.items():
         if text:
-            write(f"{name}: {_cell(text)}")
+            write(f"{name}: {cell(text)}")
     for header, value in message.headers.items():
-        write(f"header {_cell(header)}: {_cell(json_text(_plain(value)))}")
+        write(f"header {cell(header)}: {cell(json_text(_plain(value)))}")
     write("")
     body = message.body[:_MOST_SHOWN].decode(errors="backslashreplace")
     write(printable(body))

@@ -15,7 +15,8 @@ from bedplate.cli.broker import EXCHANGE, JSON, TIMEOUT, URL, by_url, converse
 from bedplate.cli.description import description_text
 from bedplate.cli.ending import Failed, Misuse
 from bedplate.cli.parameters import NAME, SECONDS, VERSION
-from bedplate.cli.values import in_a_line, json_text, printable, write
+from bedplate.cli.table import print_table
+from bedplate.cli.values import json_text, printable, write
 
 if TYPE_CHECKING:
     from bedplate.messaging import Transport
@@ -295,7 +296,7 @@ def _ping(
         if as_json:
             write(json_text([_found_value(each) for each in found]))
         elif found:
-            _print_found(found)
+            print_table(_COLUMNS, [_found_row(each) for each in found])
         if not found:
             raise Failed(f"nobody who serves {topic} answered within {wait:g} s.")
         return 0
@@ -304,24 +305,6 @@ def _ping(
 
 
 _COLUMNS = ("server", "process", "version", "methods", "up", "answered")
-
-
-def _print_found(found: "tuple[Found, ...]") -> None:
-    rows = [tuple(map(in_a_line, _found_row(each))) for each in found]
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(*_COLUMNS)
-        for row in rows:
-            table.add_row(*map(Text, row))
-        Console().print(table)
-        return
-    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
-    for row in (_COLUMNS, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        write("  ".join(cells).rstrip())
 
 
 def _found_row(found: "Found") -> tuple[str, ...]:
