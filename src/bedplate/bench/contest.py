@@ -41,6 +41,7 @@ _SHARED = ("rabbit", "rabbits")
 _HERE = Path(__file__).parent
 _REACH_PATIENCE = 5.0
 _START_PATIENCE = 60.0
+_WARM_AFTER = 0.5  # seconds of calls
 _CALL_PATIENCE = 0.1  # seconds a call may take on average before a contestant is given up
 _TAIL = 500
 
@@ -114,7 +115,8 @@ def compete(
 ) -> Figures:
     """Measure one contestant: bedplate itself, or one of `PEERS`.
 
-    Blocks. A tenth of the calls is made before to warm up. ``tell`` hears sentences about what
+    Blocks. To warm up, a tenth of the calls is made before, again until that took half a second:
+    the quick are not to be measured colder than the slow. ``tell`` hears sentences about what
     takes long. Raises `BenchFailed`.
     """
     address = _address_for(peer, TransportUrl(url))
@@ -148,6 +150,9 @@ def _measured(peer: str, load: Load, client: "_Side", server: "_Side") -> Figure
         "size": load.size,
     }
     warm = client.ask({**order, "calls": warming, "look": True}, patience)
+    spent = warm.number("seconds")
+    while spent < _WARM_AFTER:
+        spent += client.ask({**order, "calls": warming}, patience).number("seconds")
     before = server.ask({"do": "facts"})
     done = client.ask({**order, "calls": load.calls}, patience)
     after, here = server.ask({"do": "facts"}), client.ask({"do": "facts"})

@@ -3,7 +3,7 @@
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -69,6 +69,29 @@ def test_the_figures_are_those_of_the_calls(tmp_path: Path) -> None:
     assert (figures.build, figures.confirms, figures.acks) == ("raw", "none", "some")
     assert (figures.connections, figures.threads) == (0, 1)
     assert figures.rss_mb > 1
+
+
+def test_the_quick_are_warmed_up_as_long_as_the_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenth of few calls would be over before a broker and an interpreter are at their speed."""
+    rounds: list[tuple[object, float]] = []
+    ask = contest._Side.ask
+
+    def listening(
+        side: contest._Side, order: Mapping[str, object], patience: float = 60.0
+    ) -> contest._Answer:
+        answer = ask(side, order, patience)
+        if order.get("do") == "calls":
+            rounds.append((order["calls"], answer.number("seconds")))
+        return answer
+
+    monkeypatch.setattr(contest._Side, "ask", listening)
+    measured(tmp_path, load=Load(50, 2, 10))
+    *warming, (calls, _) = rounds
+    assert calls == 50
+    assert {each for each, _ in warming} == {5}
+    assert 0.5 <= sum(seconds for _, seconds in warming) < 1.5
 
 
 def test_what_a_contestant_says_is_told_without_the_password(tmp_path: Path) -> None:
