@@ -11,12 +11,18 @@ import pytest
 from tests.house import compiled
 from tests.house.source import ROOT
 
+EVERY_MODULE = pytest.mark.parametrize("file", compiled.modules(), ids=str)
 
-@pytest.mark.parametrize("file", compiled.modules(), ids=str)
+
+def parsed(file: Path) -> ast.Module:
+    """Return the syntax of a source."""
+    return ast.parse((ROOT / file).read_text(encoding="utf-8"))
+
+
+@EVERY_MODULE
 def test_a_module_that_is_compiled_holds_no_values(file: Path) -> None:
     """A Struct would lose its class keywords there, and mypyc takes no heirs of int or str."""
-    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-    for each in ast.walk(tree):
+    for each in ast.walk(parsed(file)):
         if isinstance(each, ast.ClassDef):
             names = {
                 part.id
@@ -25,6 +31,38 @@ def test_a_module_that_is_compiled_holds_no_values(file: Path) -> None:
                 if isinstance(part, ast.Name)
             }
             assert not names & {"Struct", "int", "str", "dict", "list", "tuple"}, each.name
+
+
+@EVERY_MODULE
+def test_nothing_is_awaited_while_an_error_is_handled(file: Path) -> None:
+    """Compiled, the error would stay with whoever runs meanwhile, and a bare raise find another."""
+    waits = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom)
+    for handler in ast.walk(parsed(file)):
+        if isinstance(handler, ast.ExceptHandler):
+            found = [
+                each.lineno
+                for part in handler.body
+                for each in ast.walk(part)
+                if isinstance(each, waits)
+            ]
+            assert found == [], f"{file}:{found}"
+
+
+@EVERY_MODULE
+def test_a_cause_is_named_by_hand(file: Path) -> None:
+    """Compiled, a raise leaves its ``from`` out: `caused` says it to the error itself.
+
+    Of ``from None`` only the traceback shows less.
+    """
+    for each in ast.walk(parsed(file)):
+        if (
+            isinstance(each, ast.Raise)
+            and each.cause is not None
+            and ast.unparse(each.cause) != "None"
+        ):
+            raised = each.exc
+            by_hand = isinstance(raised, ast.Call) and ast.unparse(raised.func) == "caused"
+            assert by_hand, f"{file}:{each.lineno}"
 
 
 def test_what_is_lacking_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
