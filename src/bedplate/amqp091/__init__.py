@@ -19,6 +19,7 @@ What the broker answers comes as events: values, in the order of the wire.
 =================  ===========================================================================
 ``spec``           the methods as data: numbers, arguments, answers
 ``fields``         field tables; ``properties``: message properties, both lazy about headers
+``timestamp``      the one type of field tables that Python lacks
 ``methods``        any method to bytes and back, by the table
 ``login``          mechanisms, limits and their negotiation
 ``events``         what is told
@@ -61,10 +62,11 @@ from bedplate.amqp091.events import (
     SecretUpdated,
     Unblocked,
 )
-from bedplate.amqp091.fields import FieldTable, FieldValue, Table, Tagged, Timestamp
+from bedplate.amqp091.fields import FieldTable, FieldValue, Table, Tagged
 from bedplate.amqp091.login import AmqPlain, External, Limits, Login, Plain
 from bedplate.amqp091.properties import Properties
 from bedplate.amqp091.spec import ReplyCode
+from bedplate.amqp091.timestamp import Timestamp
 from bedplate.amqp091.wire import Phase
 
 __all__ = [

@@ -26,12 +26,13 @@ compares types too. Source: the 0-9-1 grammar as amended by RabbitMQ's errata pa
 
 import struct
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias, TypeVar, overload
 
 from bedplate.amqp091.spec import ReplyCode
+from bedplate.amqp091.timestamp import Timestamp
 from bedplate.errors import ProtocolError
 
 __all__ = [
@@ -41,7 +42,6 @@ __all__ = [
     "FieldValue",
     "Table",
     "Tagged",
-    "Timestamp",
     "decode_table",
     "encode_table",
 ]
@@ -52,16 +52,6 @@ TABLE_DEPTH = 32
 """How deep tables and arrays may nest, either way."""
 TABLE_ITEMS = 16384
 """How many values one received table may hold, its nested ones included."""
-
-
-class Timestamp(int):
-    """Seconds since 1970, UTC, as the wire has them: 64 bits, more than a datetime can hold."""
-
-    __slots__ = ()
-
-    def when(self) -> datetime:
-        """Return the moment as an aware datetime; raises OverflowError beyond the year 9999."""
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(self))
 
 
 class Tagged(NamedTuple):
