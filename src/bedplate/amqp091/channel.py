@@ -7,7 +7,7 @@ acknowledging are packed by hand here, everything else goes by the table of ``sp
 
 import struct
 from types import MappingProxyType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from bedplate.amqp091.fields import FieldTable
 from bedplate.amqp091.methods import encode_method
@@ -19,16 +19,17 @@ from bedplate.errors import ProtocolError
 __all__ = ["Channel"]
 
 _NO_ARGUMENTS: FieldTable = MappingProxyType({})
-_NO_PROPERTIES = Properties()
-_PUBLISH, _ACK, _NACK, _REJECT = map(
-    number_of, ("basic.publish", "basic.ack", "basic.nack", "basic.reject")
-)
-_END = bytes((FRAME_END,))
-_TARGET = struct.Struct(">BHIIHB")  # frame head, method, reserved short, length of the exchange
-_CONTENT = struct.Struct(">BHIHHQ")  # frame head, class, weight, size of the body
-_BODY = struct.Struct(">BBHI")  # end of the frame before, frame head
-_SETTLE = struct.Struct(">BHIIQBB")  # a whole frame: head, method, tag, bits, end
-_KNOWN_TARGETS = 256
+_NO_PROPERTIES: Final = Properties()
+_PUBLISH: Final = number_of("basic.publish")
+_ACK: Final = number_of("basic.ack")
+_NACK: Final = number_of("basic.nack")
+_REJECT: Final = number_of("basic.reject")
+_END: Final = bytes((FRAME_END,))
+_TARGET: Final = struct.Struct(">BHIIHB")  # frame head, method, reserved short, exchange's length
+_CONTENT: Final = struct.Struct(">BHIHHQ")  # frame head, class, weight, size of the body
+_BODY: Final = struct.Struct(">BBHI")  # end of the frame before, frame head
+_SETTLE: Final = struct.Struct(">BHIIQBB")  # a whole frame: head, method, tag, bits, end
+_KNOWN_TARGETS: Final = 256
 
 
 def _misuse(why: str, code: ReplyCode = ReplyCode.COMMAND_INVALID) -> ProtocolError:

@@ -8,6 +8,7 @@ no socket and no clock: ``now`` is a number of seconds that never goes back, of 
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Final
 
 from bedplate.amqp091.channel import Channel
 from bedplate.amqp091.events import (
@@ -38,8 +39,8 @@ from bedplate.errors import ProtocolError
 
 __all__ = ["Connection"]
 
-_FRAME = struct.Struct(">BHI")
-_BEAT = _FRAME.pack(HEARTBEAT, 0, 0) + bytes((FRAME_END,))
+_FRAME: Final = struct.Struct(">BHI")
+_BEAT: Final = _FRAME.pack(HEARTBEAT, 0, 0) + bytes((FRAME_END,))
 _NOTHING: FieldTable = MappingProxyType({})
 _CAPABILITIES: FieldTable = MappingProxyType(
     {
@@ -86,6 +87,7 @@ class Connection:
         self._wire.out.append(PROTOCOL)
         self._phase = Phase.GREETING
         self._receptions: dict[int, Reception] = {}
+        self._likely: Reception | None = None  # who hears the next message, if it is like the last
         self._rest = bytearray()
         self._need = OVERHEAD
         self._heard = self._sent = now
@@ -245,13 +247,22 @@ class Connection:
             self._end(Closed(Cause.EOF, text=_EOF_MEANS[self._phase] + _guess(self._rest)))
         return self._say()
 
-    def _frames(self, data: bytes, events: list[Event]) -> int:  # noqa: C901 - the hot loop
+    def _frames(self, data: bytes, events: list[Event]) -> int:  # noqa: C901, PLR0912 - the hot loop
         """Hear every whole frame and return where the first unfinished one begins."""
-        receptions, wire, unpack = self._receptions, self._wire, _FRAME.unpack_from
+        receptions, wire = self._receptions, self._wire
+        likely = self._likely
+        kind: int
+        number: int
+        length: int
         size = len(data)
         at = 0
         while size - at >= OVERHEAD:
-            kind, number, length = unpack(data, at)
+            if likely is not None:
+                stop = likely.delivery(data, at, events)
+                if stop:
+                    at = stop
+                    continue
+            kind, number, length = _FRAME.unpack_from(data, at)
             if length > wire.payload_max:
                 raise self._garbage(data, at, length)
             start = at + 7
@@ -275,6 +286,7 @@ class Connection:
                 reception.header(data, start, stop, events)
             elif kind == BODY:
                 reception.body(data, start, stop, events)
+                likely = self._likely = reception
             else:
                 raise peer_fault(ReplyCode.FRAME_ERROR, f"a frame of type {kind} on a channel.")
         self._need = OVERHEAD
@@ -403,6 +415,7 @@ class Connection:
         for reception in self._receptions.values():
             reception.state.end(Phase.CLOSED)
         self._receptions.clear()
+        self._likely = None
         self._wire.ended.clear()
         self._wire.unfinished = 0
 

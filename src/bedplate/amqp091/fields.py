@@ -25,11 +25,20 @@ compares types too. Source: the 0-9-1 grammar as amended by RabbitMQ's errata pa
 """
 
 import struct
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import (
+    Callable,
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    Sequence,
+    ValuesView,
+)
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias, TypeVar, overload
+from typing import Final, NamedTuple, TypeAlias, TypeVar, overload
 
 from bedplate.amqp091.spec import ReplyCode
 from bedplate.amqp091.timestamp import Timestamp
@@ -69,8 +78,8 @@ FieldValue: TypeAlias = (
 FieldTable: TypeAlias = Mapping[str, FieldValue]
 """A table to write, or a received one."""
 
-_LONG = struct.Struct(">I")
-_FIXED: Mapping[int, struct.Struct] = MappingProxyType(
+_LONG: Final = struct.Struct(">I")
+_FIXED: Final[Mapping[int, struct.Struct]] = MappingProxyType(
     {
         ord(letter): struct.Struct(">" + code)
         for letter, code in (
@@ -89,13 +98,11 @@ _FIXED: Mapping[int, struct.Struct] = MappingProxyType(
         )
     }
 )
-_OCTETS = tuple(bytes((number,)) for number in range(256))
-_TEXT = struct.Struct(">BI")  # letter and length
-_NUMBER = struct.Struct(">d")
-_DOUBLE = struct.Struct(">Bd")  # letter and value
-_STAMP = struct.Struct(">Q")
-_DECIMAL = struct.Struct(">Bi")
-_SMALL = struct.Struct(">i")
+_LETTERS: Final = tuple(map(chr, range(128)))  # lengths as ASCII
+_DOUBLE: Final = struct.Struct(">d")
+_STAMP: Final = struct.Struct(">Q")
+_DECIMAL: Final = struct.Struct(">Bi")
+_SMALL: Final = struct.Struct(">i")
 
 
 class Table(Mapping[str, FieldValue]):
@@ -176,32 +183,35 @@ class _Reader:
         self.items = 0
 
     def table(self, at: int, stop: int, depth: int) -> dict[str, FieldValue]:
-        data, unpack = self.data, _TEXT.unpack_from
+        data = self.data
         table: dict[str, FieldValue] = {}
         while at < stop:
             start = at + 1
             at = start + data[at]
             if at >= stop:
                 raise _malformed("a name runs past its end.")
-            name = data[start:at].decode("utf-8", "surrogateescape")
+            raw = data[start:at]
+            try:
+                name = raw.decode()
+            except UnicodeDecodeError:
+                name = raw.decode("utf-8", "surrogateescape")
             start = at + 5
             letter = data[at]
-            if letter != 0x53 or start > stop:
-                if letter != 0x64 or at + 9 > stop:
-                    table[name], at = self.value(at, stop, depth)
-                    continue
-                self.items += 1  # d, the next most frequent
+            if letter == 0x53 and start <= stop:  # S, the most frequent: here without a call
+                size = data[at + 1] << 24 | data[at + 2] << 16 | data[at + 3] << 8 | data[at + 4]
+                at = start + size
+                self.items += 1
+                if at > stop or self.items > TABLE_ITEMS:
+                    raise _malformed("a text runs past its end, or too many values.")
+                table[name] = _text(data[start:at])
+            elif letter == 0x64 and at + 9 <= stop:  # d, the next most frequent
+                self.items += 1
                 if self.items > TABLE_ITEMS:
                     raise _malformed(f"more than {TABLE_ITEMS} values.")
-                (table[name],) = _NUMBER.unpack_from(data, at + 1)
+                table[name] = _DOUBLE.unpack_from(data, at + 1)[0]
                 at += 9
-                continue
-            _, size = unpack(data, at)  # S, the most frequent by far: here without a call
-            at = start + size
-            self.items += 1
-            if at > stop or self.items > TABLE_ITEMS:
-                raise _malformed("a text runs past its end, or too many values.")
-            table[name] = _text(data[start:at])
+            else:
+                table[name], at = self.value(at, stop, depth)
         return table
 
     def array(self, at: int, stop: int, depth: int) -> list[FieldValue]:
@@ -283,22 +293,29 @@ def _write_table(table: FieldTable, depth: int) -> bytes:
     if depth > TABLE_DEPTH:
         raise _misuse(f"A table nests deeper than {TABLE_DEPTH}; flatten it.")
     parts: list[bytes] = []
-    for name, value in table.items():
+    letters = _LETTERS
+    items: Iterable[tuple[object, FieldValue]] = table.items()
+    for name, value in items:
         if type(name) is not str:
             raise _misuse("A name in a table must be a str.")
+        try:  # short ASCII texts and numbers are by far the most frequent: here without a call
+            if type(value) is str:
+                item = f"{letters[len(name)]}{name}S\0\0\0{letters[len(value)]}{value}"
+                parts.append(item.encode("ascii"))
+                continue
+            if type(value) is float:
+                parts.append(f"{letters[len(name)]}{name}d".encode("ascii"))
+                parts.append(_DOUBLE.pack(value))
+                continue
+        except (IndexError, UnicodeEncodeError):
+            pass  # longer, or not ASCII
         key = name.encode("utf-8", "surrogateescape")
         if len(key) > 255:
             raise _misuse(f"The name {name[:40]!r}... in a table is longer than 255 bytes.")
-        kind = type(value)  # text and numbers are by far the most frequent: here without a call
-        if kind is str:
-            text = value.encode("utf-8", "surrogateescape")  # type: ignore[union-attr]  # it is str
-            parts += (_OCTETS[len(key)], key, _TEXT.pack(0x53, len(text)), text)
-        elif kind is float:
-            parts += (_OCTETS[len(key)], key, _DOUBLE.pack(0x64, value))
-        else:
-            parts += (_OCTETS[len(key)], key, _write_value(value, depth))
+        parts.append(b"%c%b" % (len(key), key))
+        parts.append(_write_value(value, depth))
     body = b"".join(parts)
-    return _LONG.pack(len(body)) + body
+    return len(body).to_bytes(4, "big") + body
 
 
 def _write_array(array: Sequence[FieldValue], depth: int) -> bytes:

@@ -8,6 +8,7 @@ by hand. Raises ProtocolError (the peer's) for what must not come; ``connection`
 import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from bedplate.amqp091.events import (
     Cause,
@@ -29,18 +30,36 @@ from bedplate.amqp091.events import (
     Returned,
 )
 from bedplate.amqp091.methods import BY_NUMBER, decode_arguments, encode_method
-from bedplate.amqp091.spec import METHODS, Method, ReplyCode, number_of
+from bedplate.amqp091.spec import (
+    BODY,
+    FRAME_END,
+    HEADER,
+    METHODS,
+    Method,
+    ReplyCode,
+    number_of,
+)
 from bedplate.amqp091.wire import ChannelState, Phase, Wire, peer_fault
 
 __all__ = ["Reception", "closing"]
 
-_DELIVER, _ACK, _NACK = map(number_of, ("basic.deliver", "basic.ack", "basic.nack"))
-_NUMBER = struct.Struct(">I")
-_DELIVERY = struct.Struct(">QBB")  # tag, redelivered, length of the exchange
-_CONFIRM = struct.Struct(">QB")
-_CONTENT = struct.Struct(">HHQ")  # class, weight, size of the body
+_DELIVER: Final = number_of("basic.deliver")
+_ACK: Final = number_of("basic.ack")
+_NACK: Final = number_of("basic.nack")
+_NUMBER: Final = struct.Struct(">I")
+_DELIVERY: Final = struct.Struct(">QBB")  # tag, redelivered, length of the exchange
+_CONFIRM: Final = struct.Struct(">QB")
+_CONTENT: Final = struct.Struct(">HHQ")  # class, weight, size of the body
+_TAG: Final = struct.Struct(">QB")  # tag, redelivered
+_HEAD: Final = struct.Struct(">IIIQ")  # mark of the frame, its length, class and weight, size
+_BODY: Final = struct.Struct(">II")  # mark of the frame, its length
+_MARK: Final = FRAME_END << 24  # end of the frame before; then type and channel
+_BASIC: Final = 60 << 16  # the class of all messages, and no weight
 _Content = type[Delivered] | type[Got] | type[Returned]
-_make = tuple.__new__  # a NamedTuple's own constructor costs twice as much
+_make: Final = tuple.__new__  # a NamedTuple's own constructor costs twice as much
+_DELIVERED: Final = Delivered
+_CONFIRMED: Final = Confirmed
+_CLOSING: Final = Phase.CLOSING
 
 
 class Reception:
@@ -48,36 +67,105 @@ class Reception:
 
     __slots__ = (
         "_buffer",
+        "_consumer",
         "_content",
+        "_exchange",
         "_fields",
+        "_from",
         "_head",
+        "_key",
         "_left",
         "_reason",
         "_size",
         "_state",
+        "_to",
         "_wire",
     )
 
     def __init__(self, state: ChannelState, wire: Wire) -> None:
-        self._state, self._wire = state, wire
+        self._state = state
+        self._wire = wire
         self._content: _Content | None = None  # whose header or body comes next
         self._fields: tuple[object, ...] = ()
         self._head: bytes | None = None  # None: the header comes next
         self._size = self._left = 0
         self._buffer: bytearray | None = None
         self._reason: list[object] = []  # the peer's, when both closed at once
+        # How the last delivery was addressed, as bytes before and after its tag, and as texts.
+        self._to = self._from = b""
+        self._consumer = self._exchange = self._key = ""
 
     @property
     def state(self) -> ChannelState:
         """What it shares with the commands."""
         return self._state
 
+    def delivery(self, data: bytes, at: int, events: list[Event]) -> int:
+        """Hear three frames at once: a delivery addressed as the last one, its header, one body.
+
+        Nearly all messages come so. Returns where they end, or 0 and nothing happened: then they
+        are not there in one piece, or not as expected, and hearing them one by one will tell.
+        """
+        state, to, source = self._state, self._to, self._from
+        start = at + len(to)
+        if data[at:start] != to or not to or self._content is not None or not state.open:
+            return 0
+        tag: int
+        bits: int
+        mark: int
+        length: int
+        kind: int
+        size: int
+        after = start + 9
+        at = after + len(source)
+        stop = len(data)
+        if at + 20 >= stop or data[after:at] != source:
+            return 0
+        tag, bits = _TAG.unpack_from(data, start)
+        mark, length, kind, size = _HEAD.unpack_from(data, at)
+        frame = _MARK | state.number
+        most = self._wire.payload_max
+        start = at + 20  # of the properties
+        at += 8 + length
+        after = at + 8  # of the body
+        end = after + size
+        if (
+            mark != frame | HEADER << 16
+            or kind != _BASIC
+            or not 14 <= length <= most
+            or not 0 < size <= most
+            or size > self._wire.limits.body
+            or end >= stop
+            or data[end] != FRAME_END
+        ):
+            return 0
+        mark, length = _BODY.unpack_from(data, at)
+        if mark != frame | BODY << 16 or length != size:
+            return 0
+        state.delivered = max(state.delivered, tag)
+        events.append(
+            _make(
+                _DELIVERED,
+                (
+                    state.number,
+                    self._consumer,
+                    tag,
+                    bits & 1 == 1,
+                    self._exchange,
+                    self._key,
+                    data[start:at],
+                    data[after:end],
+                ),
+            )
+        )
+        return end + 1
+
     def method(self, data: bytes, at: int, stop: int, events: list[Event]) -> None:
         """Hear a method frame whose payload lies between ``at`` and ``stop``."""
         if stop - at < 4:
             raise peer_fault(ReplyCode.FRAME_ERROR, "a method frame without a method.")
-        (number,) = _NUMBER.unpack_from(data, at)
-        if self._state.phase is Phase.OPEN and self._content is None:
+        number: int = _NUMBER.unpack_from(data, at)[0]
+        if self._state.open and self._content is None:
             if number == _DELIVER:
                 self._delivery(data, at + 4, stop)
                 return
@@ -87,14 +175,17 @@ class Reception:
         self._other(number, data, at + 4, stop, events)
 
     def _delivery(self, data: bytes, at: int, stop: int) -> None:
+        tag: int
+        redelivered: int
+        size: int
         try:
             start = at + 1
-            end = start + data[at]
-            consumer_tag = data[start:end].decode("utf-8", "surrogateescape")
-            tag, redelivered, size = _DELIVERY.unpack_from(data, end)
-            start = end + 10
+            middle = start + data[at]
+            consumer_tag = _text(data[start:middle])
+            tag, redelivered, size = _DELIVERY.unpack_from(data, middle)
+            start = middle + 10
             end = start + size
-            exchange = data[start:end].decode("utf-8", "surrogateescape")
+            exchange = _text(data[start:end])
             start = end + 1
             end = start + data[end]
         except (IndexError, struct.error):
@@ -102,13 +193,18 @@ class Reception:
         if end != stop:  # every step goes forward, so the right end means no step went past it
             why = "the arguments of basic.deliver do not fill their frame."
             raise peer_fault(ReplyCode.SYNTAX_ERROR, why)
-        routing_key = data[start:end].decode("utf-8", "surrogateescape")
-        self._state.delivered = max(self._state.delivered, tag)
+        routing_key = _text(data[start:end])
+        state = self._state
+        state.delivered = max(state.delivered, tag)
         self._content = Delivered
         self._fields = (consumer_tag, tag, redelivered & 1 == 1, exchange, routing_key)
+        self._to, self._from = data[at - 11 : middle], data[middle + 9 : stop]
+        self._consumer, self._exchange, self._key = consumer_tag, exchange, routing_key
 
     def _confirm(self, data: bytes, at: int, events: list[Event], *, accepted: bool) -> None:
         state = self._state
+        tag: int
+        bits: int
         tag, bits = _CONFIRM.unpack_from(data, at)
         multiple = bits & 1 == 1
         if tag == 0 and multiple:  # all there are
@@ -116,7 +212,7 @@ class Reception:
         if not 0 < tag <= state.published:
             why = f"a confirm of message {tag}, of which {state.published} were published."
             raise peer_fault(ReplyCode.COMMAND_INVALID, why)
-        events.append(_make(Confirmed, (state.number, tag, multiple, accepted)))
+        events.append(_make(_CONFIRMED, (state.number, tag, multiple, accepted)))
 
     def _other(self, number: int, data: bytes, at: int, stop: int, events: list[Event]) -> None:
         """Hear any method that is not on the fast path, or not allowed now."""
@@ -162,6 +258,7 @@ class Reception:
             state.subscribing -= {str(values[0]), ""}
         if method.name == "channel.open-ok":
             state.phase = Phase.OPEN
+            state.open = True
         if method.name == "basic.get-ok":
             tag = values[0]
             if isinstance(tag, int) and tag > state.delivered:
@@ -181,6 +278,8 @@ class Reception:
             return
         if stop - at < 14:
             raise peer_fault(ReplyCode.FRAME_ERROR, "a content header that is too short.")
+        class_id: int
+        size: int
         class_id, _weight, size = _CONTENT.unpack_from(data, at)
         if class_id != 60:
             raise peer_fault(ReplyCode.FRAME_ERROR, f"a content header of class {class_id}.")
@@ -227,7 +326,7 @@ class Reception:
     def _whole(self, body: bytes, events: list[Event]) -> None:
         """Make the event of a message that is complete."""
         kind = self._content
-        if self._state.phase is not Phase.CLOSING and kind is not None:
+        if kind is not None and self._state.phase is not _CLOSING:
             message = _make(kind, (self._state.number, *self._fields, self._head, body))
             if self._size > self._wire.limits.body:
                 events.append(Oversized(message, self._size))
@@ -290,6 +389,13 @@ class Reception:
     def on_return(self, values: list[object], _events: list[Event]) -> None:
         """Begin a message that comes back."""
         self._content, self._fields = Returned, tuple(values)
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "surrogateescape")
 
 
 def closing(values: list[object]) -> tuple[int, str, str]:

@@ -6,6 +6,7 @@ Answers for framing what goes out. Knows the layout of frames, not what they mea
 import enum
 import struct
 from collections import deque
+from typing import Final
 
 from bedplate.amqp091.login import Limits
 from bedplate.amqp091.spec import FRAME_END, METHOD, OVERHEAD, ReplyCode
@@ -13,8 +14,8 @@ from bedplate.errors import ProtocolError
 
 __all__ = ["ChannelState", "Phase", "Wire", "peer_fault"]
 
-_HEAD = struct.Struct(">BHI")
-_END = bytes((FRAME_END,))
+_HEAD: Final = struct.Struct(">BHI")
+_END: Final = bytes((FRAME_END,))
 
 
 class Phase(enum.Enum):
@@ -31,11 +32,11 @@ class Phase(enum.Enum):
 class ChannelState:
     """One channel as both its halves see it: commands write here, and what is heard too.
 
-    ``usable`` is whether commands may be given. ``waiting`` holds the names of the requests not
-    yet answered, oldest first. ``published``
-    counts messages in confirm mode, ``delivered`` is the highest delivery tag that came in.
-    ``subscribing`` are the consumer tags whose consume is not answered. ``reused`` tells that
-    another channel had the number before.
+    ``open`` is whether the phase is OPEN, ``usable`` whether commands may be given. ``waiting``
+    holds the names of the requests not yet answered, oldest first. ``published`` counts messages
+    in confirm mode, ``delivered`` is the highest delivery tag that came in. ``subscribing`` are
+    the consumer tags whose consume is not answered. ``reused`` tells that another channel had the
+    number before.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class ChannelState:
         "delivered",
         "flowing",
         "number",
+        "open",
         "phase",
         "published",
         "reused",
@@ -56,6 +58,7 @@ class ChannelState:
         self.number = number
         self.reused = reused
         self.phase = Phase.OPENING
+        self.open = False
         self.usable = True
         self.flowing = True
         self.confirming = False
@@ -68,7 +71,7 @@ class ChannelState:
     def end(self, phase: Phase) -> None:
         """Refuse commands from now on."""
         self.phase = phase
-        self.usable = False
+        self.open = self.usable = False
         self.waiting.clear()
 
 

@@ -247,11 +247,22 @@ def test_commands_of_the_connection_need_an_open_one(phase: str) -> None:
     assert not connection.has_outgoing
 
 
+def test_an_argument_of_the_wrong_type_is_refused_and_changes_nothing() -> None:
+    """What is no text where a text belongs is refused: a TypeError where the module is compiled."""
+    connection = opened()
+    channel = open_channel(connection)
+    connection.take_outgoing(0.0)
+    with pytest.raises((ProtocolError, TypeError)):
+        channel.queue_declare(5)  # type: ignore[arg-type]  # wrong on purpose
+    assert not connection.has_outgoing
+    assert channel.pending == 0
+
+
 @pytest.mark.parametrize(
     "command",
     [
         lambda c: c.queue_declare("q" * 256),
-        lambda c: c.queue_declare(5),
+        lambda c: c.queue_declare("q", arguments={5: 1}),
         lambda c: c.queue_declare("q", arguments={"a": object()}),
         lambda c: c.queue_declare("q", arguments={"a": "x" * 131_072}),
         lambda c: c.queue_declare("q", arguments=[]),
