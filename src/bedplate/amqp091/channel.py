@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 from bedplate.amqp091.fields import FieldTable
 from bedplate.amqp091.methods import encode_method
-from bedplate.amqp091.properties import Properties, encode_properties
+from bedplate.amqp091.properties import Properties, pieces_of
 from bedplate.amqp091.spec import BODY, FRAME_END, HEADER, METHOD, ReplyCode, number_of
 from bedplate.amqp091.wire import ChannelState, Phase, Wire
 from bedplate.errors import ProtocolError
@@ -26,10 +26,16 @@ _NACK: Final = number_of("basic.nack")
 _REJECT: Final = number_of("basic.reject")
 _END: Final = bytes((FRAME_END,))
 _TARGET: Final = struct.Struct(">BHIIHB")  # frame head, method, reserved short, exchange's length
-_CONTENT: Final = struct.Struct(">BHIHHQ")  # frame head, class, weight, size of the body
+_CONTENT: Final = struct.Struct(
+    ">IHHQH"
+)  # size of the frame, class, weight, size of the body, flags
+_HEAD: Final = struct.Struct(">BHH")  # frame head, short of the size's lower half
 _BODY: Final = struct.Struct(">BBHI")  # end of the frame before, frame head
 _SETTLE: Final = struct.Struct(">BHIIQBB")  # a whole frame: head, method, tag, bits, end
+_OCTETS: Final = tuple(bytes((number,)) for number in range(256))
 _KNOWN_TARGETS: Final = 256
+_COPIED: Final = 0x4000
+"""Up to this size all frames of a message are put together at once."""
 
 
 def _misuse(why: str, code: ReplyCode = ReplyCode.COMMAND_INVALID) -> ProtocolError:
@@ -46,10 +52,12 @@ class Channel:
     ones: RabbitMQ's queues give them, and they name their tag. Not thread-safe.
     """
 
-    __slots__ = ("_state", "_targets", "_wire")
+    __slots__ = ("_body", "_state", "_targets", "_wire")
 
     def __init__(self, state: ChannelState, wire: Wire) -> None:
-        self._state, self._wire = state, wire
+        self._state = state
+        self._wire = wire
+        self._body = _BODY.pack(FRAME_END, BODY, state.number, 0)[:-2]  # up to a short size
         self._targets: dict[tuple[str, str, int], bytes] = {}
 
     def __repr__(self) -> str:
@@ -281,19 +289,38 @@ class Channel:
         target = self._targets.get((exchange, routing_key, bits))
         if target is None:
             target = self._target(exchange, routing_key, bits)
-        head = encode_properties(properties)
+        flags, first, table, last = pieces_of(properties)
         if type(body) is not bytes:
             body = bytes(memoryview(body))  # bytes(5) would be five zeros
         size = len(body)
-        if size > wire.limits.body or len(head) + 12 > wire.payload_max:
+        length = 14 + len(first) + len(table) + len(last)
+        if size > wire.limits.body or length > wire.payload_max:
             raise self._too_large(size)
-        number = state.number
-        content = _CONTENT.pack(HEADER, number, len(head) + 12, 60, 0, size)
-        if 0 < size <= wire.payload_max:
-            frame = _BODY.pack(FRAME_END, BODY, number, size)
-            wire.out += (target, content, head, frame, body, _END)
+        if 0 < size <= _COPIED and length <= _COPIED and size <= wire.payload_max:
+            octets = _OCTETS
+            high, low = octets[size >> 8], octets[size & 255]
+            wire.out.append(
+                b"%b%b%b\0\x3c\0\0\0\0\0\0\0\0%b%b%b%b%b%b%b%b%b%b%b\xce"
+                % (
+                    target,
+                    octets[length >> 8],
+                    octets[length & 255],
+                    high,
+                    low,
+                    octets[flags >> 8],
+                    octets[flags & 255],
+                    first,
+                    table,
+                    last,
+                    self._body,
+                    high,
+                    low,
+                    body,
+                )
+            )
         else:
-            wire.out += (target, content, head)
+            content = _CONTENT.pack(length, 60, 0, size, flags)
+            wire.out += (target[:-2], content, first, table, last)
             self._split(body, size)
         if not state.confirming:
             return 0
@@ -301,14 +328,18 @@ class Channel:
         return state.published
 
     def _target(self, exchange: str, routing_key: str, bits: int) -> bytes:
-        """Pack the method frame of a publish, and remember it: most go to few targets."""
+        """Pack what a publish begins with, and remember it: most go to few targets.
+
+        That is the method frame, and of the header frame all that stands before a short size.
+        """
         name = exchange.encode("utf-8", "surrogateescape")
         key = routing_key.encode("utf-8", "surrogateescape")
         if len(name) > 255 or len(key) > 255:
             raise _misuse("An exchange and a routing key have at most 255 bytes each.")
         size = 9 + len(name) + len(key)
         head = _TARGET.pack(METHOD, self._state.number, size, _PUBLISH, 0, len(name))
-        target = b"%b%b%c%b%c%b" % (head, name, len(key), key, bits, _END)
+        content = _HEAD.pack(HEADER, self._state.number, 0)
+        target = b"%b%b%c%b%c%b%b" % (head, name, len(key), key, bits, _END, content)
         if len(self._targets) >= _KNOWN_TARGETS:
             self._targets.clear()
         self._targets[exchange, routing_key, bits] = target

@@ -40,6 +40,7 @@ from bedplate.errors import ProtocolError
 __all__ = ["Connection"]
 
 _FRAME: Final = struct.Struct(">BHI")
+_read_frame: Final = _FRAME.unpack_from
 _BEAT: Final = _FRAME.pack(HEARTBEAT, 0, 0) + bytes((FRAME_END,))
 _NOTHING: FieldTable = MappingProxyType({})
 _CAPABILITIES: FieldTable = MappingProxyType(
@@ -262,7 +263,7 @@ class Connection:
                 if stop:
                     at = stop
                     continue
-            kind, number, length = _FRAME.unpack_from(data, at)
+            kind, number, length = _read_frame(data, at)
             if length > wire.payload_max:
                 raise self._garbage(data, at, length)
             start = at + 7

@@ -28,7 +28,6 @@ import struct
 from collections.abc import (
     Callable,
     ItemsView,
-    Iterable,
     Iterator,
     KeysView,
     Mapping,
@@ -38,7 +37,7 @@ from collections.abc import (
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeAlias, TypeVar, overload
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, overload
 
 from bedplate.amqp091.spec import ReplyCode
 from bedplate.amqp091.timestamp import Timestamp
@@ -57,9 +56,9 @@ __all__ = [
 
 T = TypeVar("T")
 
-TABLE_DEPTH = 32
+TABLE_DEPTH: Final = 32
 """How deep tables and arrays may nest, either way."""
-TABLE_ITEMS = 16384
+TABLE_ITEMS: Final = 16384
 """How many values one received table may hold, its nested ones included."""
 
 
@@ -99,7 +98,8 @@ _FIXED: Final[Mapping[int, struct.Struct]] = MappingProxyType(
     }
 )
 _LETTERS: Final = tuple(map(chr, range(128)))  # lengths as ASCII
-_DOUBLE: Final = struct.Struct(">d")
+_read_double: Final = struct.Struct(">d").unpack_from
+_write_double: Final = struct.Struct(">d").pack
 _STAMP: Final = struct.Struct(">Q")
 _DECIMAL: Final = struct.Struct(">Bi")
 _SMALL: Final = struct.Struct(">i")
@@ -208,7 +208,7 @@ class _Reader:
                 self.items += 1
                 if self.items > TABLE_ITEMS:
                     raise _malformed(f"more than {TABLE_ITEMS} values.")
-                table[name] = _DOUBLE.unpack_from(data, at + 1)[0]
+                table[name] = _read_double(data, at + 1)[0]
                 at += 9
             else:
                 table[name], at = self.value(at, stop, depth)
@@ -287,15 +287,15 @@ def encode_table(table: FieldTable) -> bytes:
     return _write_table(table, 1)
 
 
-def _write_table(table: FieldTable, depth: int) -> bytes:
+def _write_table(table: Mapping[Any, FieldValue], depth: int) -> bytes:
     if type(table) is Table:
         return _LONG.pack(len(table.raw)) + table.raw
     if depth > TABLE_DEPTH:
         raise _misuse(f"A table nests deeper than {TABLE_DEPTH}; flatten it.")
     parts: list[bytes] = []
     letters = _LETTERS
-    items: Iterable[tuple[object, FieldValue]] = table.items()
-    for name, value in items:
+    entries = table if isinstance(table, dict) else dict(table)
+    for name, value in entries.items():
         if type(name) is not str:
             raise _misuse("A name in a table must be a str.")
         try:  # short ASCII texts and numbers are by far the most frequent: here without a call
@@ -305,7 +305,7 @@ def _write_table(table: FieldTable, depth: int) -> bytes:
                 continue
             if type(value) is float:
                 parts.append(f"{letters[len(name)]}{name}d".encode("ascii"))
-                parts.append(_DOUBLE.pack(value))
+                parts.append(_write_double(value))
                 continue
         except (IndexError, UnicodeEncodeError):
             pass  # longer, or not ASCII

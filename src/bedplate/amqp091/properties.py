@@ -11,7 +11,7 @@ from bedplate.amqp091.fields import FieldTable, Table, encode_table
 from bedplate.amqp091.spec import ReplyCode
 from bedplate.errors import ProtocolError
 
-__all__ = ["Properties", "decode_properties", "encode_properties"]
+__all__ = ["Properties", "decode_properties", "encode_properties", "pieces_of"]
 
 
 class Properties(NamedTuple):
@@ -40,7 +40,7 @@ class Properties(NamedTuple):
 
 _make: Final = tuple.__new__  # a NamedTuple's own constructor costs twice as much
 _STAMP: Final = struct.Struct(">Q")
-_OCTETS: Final = tuple(map(chr, range(256)))
+_LETTERS: Final = tuple(map(chr, range(256)))
 
 
 def _misuse(why: str) -> ProtocolError:
@@ -49,18 +49,26 @@ def _misuse(why: str) -> ProtocolError:
 
 def encode_properties(properties: Properties) -> bytes:
     """Encode flags and properties. Raises ProtocolError (ours) for one that does not fit."""
+    flags, before, table, after = pieces_of(properties)
+    return b"%b%b%b%b" % (flags.to_bytes(2, "big"), before, table, after)
+
+
+def pieces_of(properties: Properties) -> tuple[int, bytes, bytes, bytes]:
+    """Encode, and return the flags and three pieces to be put behind each other.
+
+    Raises ProtocolError (ours) for a property that does not fit.
+    """
     try:
         flags, before, table, after = _encode(properties)
         try:
-            first, last = before.encode("ascii"), after.encode("ascii")
+            return flags, before.encode("ascii"), table, after.encode("ascii")
         except UnicodeEncodeError:
             _, before, _, after = _encode(Properties._make(map(_bytewise, properties)))
-            first, last = before.encode("latin-1"), after.encode("latin-1")
+            return flags, before.encode("latin-1"), table, after.encode("latin-1")
     except (IndexError, struct.error):
         raise _misuse("A property is longer than 255 bytes or out of its range.") from None
     except (AttributeError, TypeError, UnicodeEncodeError):
         raise _misuse("A property has the wrong type; see bedplate.amqp091.Properties.") from None
-    return b"%b%b%b%b" % (flags.to_bytes(2, "big"), first, table, last)
 
 
 def _bytewise(value: "str | FieldTable | int | None") -> "str | FieldTable | int | None":
@@ -94,60 +102,60 @@ def _encode(  # noqa: C901, PLR0912, PLR0915 - a loop takes twice as long
         app_id,
         cluster_id,
     ) = properties
-    octets = _OCTETS
+    letters = _LETTERS
     flags = 0
     before = ""
     table = b""
     parts: list[str] = []
     if content_type is not None:
         flags = 0x8000
-        before = octets[len(content_type)] + content_type
+        before = letters[len(content_type)] + content_type
     if content_encoding is not None:
         flags |= 0x4000
-        before += octets[len(content_encoding)] + content_encoding
+        before += letters[len(content_encoding)] + content_encoding
     if headers is not None:
         flags |= 0x2000
         table = encode_table(headers)
     if delivery_mode is not None:
         flags |= 0x1000
-        parts.append(octets[_whole(delivery_mode)])
+        parts.append(letters[_whole(delivery_mode)])
     if priority is not None:
         flags |= 0x0800
-        parts.append(octets[_whole(priority)])
+        parts.append(letters[_whole(priority)])
     if correlation_id is not None:
         flags |= 0x0400
-        parts.append(octets[len(correlation_id)])
+        parts.append(letters[len(correlation_id)])
         parts.append(correlation_id)
     if reply_to is not None:
         flags |= 0x0200
-        parts.append(octets[len(reply_to)])
+        parts.append(letters[len(reply_to)])
         parts.append(reply_to)
     if expiration is not None:
         flags |= 0x0100
-        parts.append(octets[len(expiration)])
+        parts.append(letters[len(expiration)])
         parts.append(expiration)
     if message_id is not None:
         flags |= 0x0080
-        parts.append(octets[len(message_id)])
+        parts.append(letters[len(message_id)])
         parts.append(message_id)
     if timestamp is not None:
         flags |= 0x0040
         parts.append(_STAMP.pack(timestamp).decode("latin-1"))
     if kind is not None:
         flags |= 0x0020
-        parts.append(octets[len(kind)])
+        parts.append(letters[len(kind)])
         parts.append(kind)
     if user_id is not None:
         flags |= 0x0010
-        parts.append(octets[len(user_id)])
+        parts.append(letters[len(user_id)])
         parts.append(user_id)
     if app_id is not None:
         flags |= 0x0008
-        parts.append(octets[len(app_id)])
+        parts.append(letters[len(app_id)])
         parts.append(app_id)
     if cluster_id is not None:
         flags |= 0x0004
-        parts.append(octets[len(cluster_id)])
+        parts.append(letters[len(cluster_id)])
         parts.append(cluster_id)
     return flags, before, table, "".join(parts)
 

@@ -46,15 +46,12 @@ __all__ = ["Reception", "closing"]
 _DELIVER: Final = number_of("basic.deliver")
 _ACK: Final = number_of("basic.ack")
 _NACK: Final = number_of("basic.nack")
-_NUMBER: Final = struct.Struct(">I")
-_DELIVERY: Final = struct.Struct(">QBB")  # tag, redelivered, length of the exchange
-_CONFIRM: Final = struct.Struct(">QB")
-_CONTENT: Final = struct.Struct(">HHQ")  # class, weight, size of the body
-_TAG: Final = struct.Struct(">QB")  # tag, redelivered
-_HEAD: Final = struct.Struct(">IIIQ")  # mark of the frame, its length, class and weight, size
-_BODY: Final = struct.Struct(">II")  # mark of the frame, its length
-_MARK: Final = FRAME_END << 24  # end of the frame before; then type and channel
-_BASIC: Final = 60 << 16  # the class of all messages, and no weight
+_read_number: Final = struct.Struct(">I").unpack_from
+_read_delivery: Final = struct.Struct(">QBB").unpack_from  # tag, redelivered, exchange's length
+_read_confirm: Final = struct.Struct(">QB").unpack_from
+_read_content: Final = struct.Struct(">HHQ").unpack_from  # class, weight, size of the body
+_MARK: Final = struct.Struct(">BBHH")  # end of the frame before, frame head up to a short size
+_BASIC: Final = b"\0\x3c" + bytes(8)  # class, weight, and the size of a body below 64 KiB
 _Content = type[Delivered] | type[Got] | type[Returned]
 _make: Final = tuple.__new__  # a NamedTuple's own constructor costs twice as much
 _DELIVERED: Final = Delivered
@@ -66,6 +63,7 @@ class Reception:
     """The receiving half of one channel."""
 
     __slots__ = (
+        "_body",
         "_buffer",
         "_consumer",
         "_content",
@@ -73,11 +71,13 @@ class Reception:
         "_fields",
         "_from",
         "_head",
+        "_header",
         "_key",
         "_left",
         "_reason",
         "_size",
         "_state",
+        "_tags",
         "_to",
         "_wire",
     )
@@ -91,9 +91,13 @@ class Reception:
         self._size = self._left = 0
         self._buffer: bytearray | None = None
         self._reason: list[object] = []  # the peer's, when both closed at once
-        # How the last delivery was addressed, as bytes before and after its tag, and as texts.
+        # How the last delivery was addressed: as bytes up to the last two of its tag and from
+        # behind redelivered to a short size of its header, and as values.
         self._to = self._from = b""
+        self._tags = 0
         self._consumer = self._exchange = self._key = ""
+        self._header = _MARK.pack(FRAME_END, HEADER, state.number, 0)
+        self._body = _MARK.pack(FRAME_END, BODY, state.number, 0)
 
     @property
     def state(self) -> ChannelState:
@@ -106,55 +110,50 @@ class Reception:
         Nearly all messages come so. Returns where they end, or 0 and nothing happened: then they
         are not there in one piece, or not as expected, and hearing them one by one will tell.
         """
-        state, to, source = self._state, self._to, self._from
-        start = at + len(to)
-        if data[at:start] != to or not to or self._content is not None or not state.open:
-            return 0
-        tag: int
-        bits: int
-        mark: int
-        length: int
-        kind: int
-        size: int
-        after = start + 9
-        at = after + len(source)
-        stop = len(data)
-        if at + 20 >= stop or data[after:at] != source:
-            return 0
-        tag, bits = _TAG.unpack_from(data, start)
-        mark, length, kind, size = _HEAD.unpack_from(data, at)
-        frame = _MARK | state.number
-        most = self._wire.payload_max
-        start = at + 20  # of the properties
-        at += 8 + length
-        after = at + 8  # of the body
-        end = after + size
+        state = self._state
+        tag = at + len(self._to)  # of which two octets are left
+        header = tag + 3 + len(self._from)
+        head = header + 14
         if (
-            mark != frame | HEADER << 16
-            or kind != _BASIC
-            or not 14 <= length <= most
-            or not 0 < size <= most
-            or size > self._wire.limits.body
-            or end >= stop
-            or data[end] != FRAME_END
+            head >= len(data)
+            or not self._from
+            or data[at:tag] != self._to
+            or data[tag + 3 : header] != self._from
+            or data[header + 2 : header + 12] != _BASIC
+            or self._content is not None
+            or not state.open
         ):
             return 0
-        mark, length = _BODY.unpack_from(data, at)
-        if mark != frame | BODY << 16 or length != size:
+        length = data[header] << 8 | data[header + 1]
+        size = data[head - 2] << 8 | data[head - 1]
+        stop = header + 2 + length
+        body = stop + 8
+        end = body + size
+        wire = self._wire
+        if (
+            end >= len(data)
+            or data[stop : stop + 6] != self._body
+            or data[stop + 6] << 8 | data[stop + 7] != size
+            or data[end] != FRAME_END
+            or not 14 <= length <= wire.payload_max
+            or not 0 < size <= wire.payload_max
+            or size > wire.limits.body
+        ):
             return 0
-        state.delivered = max(state.delivered, tag)
+        number = self._tags | data[tag] << 8 | data[tag + 1]
+        state.delivered = max(state.delivered, number)
         events.append(
             _make(
                 _DELIVERED,
                 (
                     state.number,
                     self._consumer,
-                    tag,
-                    bits & 1 == 1,
+                    number,
+                    data[tag + 2] & 1 == 1,
                     self._exchange,
                     self._key,
-                    data[start:at],
-                    data[after:end],
+                    data[head:stop],
+                    data[body:end],
                 ),
             )
         )
@@ -164,7 +163,7 @@ class Reception:
         """Hear a method frame whose payload lies between ``at`` and ``stop``."""
         if stop - at < 4:
             raise peer_fault(ReplyCode.FRAME_ERROR, "a method frame without a method.")
-        number: int = _NUMBER.unpack_from(data, at)[0]
+        number: int = _read_number(data, at)[0]
         if self._state.open and self._content is None:
             if number == _DELIVER:
                 self._delivery(data, at + 4, stop)
@@ -182,7 +181,7 @@ class Reception:
             start = at + 1
             middle = start + data[at]
             consumer_tag = _text(data[start:middle])
-            tag, redelivered, size = _DELIVERY.unpack_from(data, middle)
+            tag, redelivered, size = _read_delivery(data, middle)
             start = middle + 10
             end = start + size
             exchange = _text(data[start:end])
@@ -198,14 +197,18 @@ class Reception:
         state.delivered = max(state.delivered, tag)
         self._content = Delivered
         self._fields = (consumer_tag, tag, redelivered & 1 == 1, exchange, routing_key)
-        self._to, self._from = data[at - 11 : middle], data[middle + 9 : stop]
-        self._consumer, self._exchange, self._key = consumer_tag, exchange, routing_key
+        self._to = data[at - 11 : middle + 6]
+        self._tags = tag >> 16 << 16
+        self._from = data[middle + 9 : stop] + self._header
+        self._consumer = consumer_tag
+        self._exchange = exchange
+        self._key = routing_key
 
     def _confirm(self, data: bytes, at: int, events: list[Event], *, accepted: bool) -> None:
         state = self._state
         tag: int
         bits: int
-        tag, bits = _CONFIRM.unpack_from(data, at)
+        tag, bits = _read_confirm(data, at)
         multiple = bits & 1 == 1
         if tag == 0 and multiple:  # all there are
             tag = state.published
@@ -280,7 +283,7 @@ class Reception:
             raise peer_fault(ReplyCode.FRAME_ERROR, "a content header that is too short.")
         class_id: int
         size: int
-        class_id, _weight, size = _CONTENT.unpack_from(data, at)
+        class_id, _weight, size = _read_content(data, at)
         if class_id != 60:
             raise peer_fault(ReplyCode.FRAME_ERROR, f"a content header of class {class_id}.")
         self._head = data[at + 12 : stop]

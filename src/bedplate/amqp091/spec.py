@@ -9,7 +9,7 @@ published extensions (confirm, basic.nack, exchange.bind, connection.blocked, up
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 __all__ = [
     "BODY",
@@ -29,11 +29,17 @@ __all__ = [
 
 PROTOCOL = b"AMQP\x00\x00\x09\x01"
 """What a client says first."""
-METHOD, HEADER, BODY, HEARTBEAT = 1, 2, 3, 8
-"""The types of frames."""
-FRAME_END = 0xCE
+METHOD: Final = 1
+"""The type of frames that carry a method."""
+HEADER: Final = 2
+"""The type of frames that carry a content header."""
+BODY: Final = 3
+"""The type of frames that carry a piece of a body."""
+HEARTBEAT: Final = 8
+"""The type of frames that carry nothing."""
+FRAME_END: Final = 0xCE
 """The last octet of every frame."""
-OVERHEAD = 8
+OVERHEAD: Final = 8
 """Octets of a frame that are not payload: seven before it, the end mark after it."""
 FRAME_MIN = 4096
 """The smallest ``frame_max`` two peers may agree on."""

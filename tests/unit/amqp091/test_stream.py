@@ -5,6 +5,7 @@ import struct
 import tracemalloc
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.amqp091.peer import (
@@ -105,6 +106,57 @@ def test_one_byte_at_a_time_makes_no_difference(order: list[bytes]) -> None:
     view = memoryview(bytearray(stream))
     events = [flat(event) for event in busy().receive(view, 0.0)]
     assert events == whole[0]
+
+
+ALIKE = b"".join(delivery(1, tag, b"body", HEAD[:2] + b"\x04text" + b"\x07") for tag in range(3))
+
+
+@pytest.mark.parametrize("value", [0, 1, 3, 60, 206, 255])
+def test_a_wrong_byte_in_deliveries_that_are_alike_is_seen_as_if_they_were_not(value: int) -> None:
+    """Frames heard together and frames heard one by one are judged alike, whatever is wrong."""
+    for at in range(len(ALIKE)):
+        stream = ALIKE[:at] + bytes((value,)) + ALIKE[at + 1 :] + delivery(1, 9, b"next")
+        frames = [stream[at : at + 12] for at in range(0, len(stream), 12)]
+        assert told(busy(), [stream]) == told(busy(), frames)
+
+
+def addressed(channel: int, tag: int, words: str, body: bytes, *, again: bool = False) -> bytes:
+    start = method(channel, "basic.deliver", *words[:1], tag, again, *words[1:])
+    return start + content(channel, body)
+
+
+@given(
+    order=st.lists(
+        st.builds(
+            addressed,
+            st.sampled_from([1, 1, 1, 2]),
+            st.sampled_from([1, 255, 256, 65535, 65536, 65537, 1 << 24, (1 << 64) - 1]),
+            st.sampled_from(["tek", "tek", "tel", "tfk", "uek"]),
+            st.sampled_from([b"", b"x", b"x" * 90, b"x" * 101, b"y" * 256, b"z" * 65536]),
+            again=st.booleans(),
+        )
+        | st.sampled_from(PIECES),
+        max_size=10,
+    ),
+    body=st.sampled_from([100, 1 << 20]),
+)
+@settings(max_examples=200, deadline=None)
+def test_deliveries_like_the_one_before_are_heard_like_the_first(
+    order: list[bytes], body: int
+) -> None:
+    """Whether a delivery's frames come together, and what came before, makes no difference."""
+    limits = Limits(body=body)
+    whole = told(busy(limits), [b"".join(order)])
+    stream = b"".join(order)
+    assert told(busy(limits), [stream[at : at + 40] for at in range(0, len(stream), 40)]) == whole
+
+
+def test_a_channel_that_never_heard_a_delivery_takes_nothing_for_one() -> None:
+    """A message that was asked for tells nothing about how a delivery is addressed."""
+    got = method(2, "basic.get-ok", 9, FALSE, "", "q", 0) + content(2, b"got")
+    for first in range(256):
+        strange = bytes((first,)) + content(2, b"got")[1:]
+        assert told(busy(), [got + strange]) == told(busy(), [got, *map(bytes, zip(strange))])
 
 
 def test_the_handshake_may_be_cut_anywhere() -> None:
