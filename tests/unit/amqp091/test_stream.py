@@ -151,6 +151,13 @@ def test_deliveries_like_the_one_before_are_heard_like_the_first(
     assert told(busy(limits), [stream[at : at + 40] for at in range(0, len(stream), 40)]) == whole
 
 
+def test_deliveries_that_are_alike_may_be_cut_anywhere() -> None:
+    """Every single cut of such deliveries leads to the same events."""
+    whole = told(busy(), [ALIKE])
+    for at in range(len(ALIKE)):
+        assert told(busy(), [ALIKE[:at], ALIKE[at:]]) == whole
+
+
 BASIC = struct.pack(">HHQ", 60, 0, 4)
 
 
