@@ -97,7 +97,7 @@ _FIXED: Final[Mapping[int, struct.Struct]] = MappingProxyType(
         )
     }
 )
-_LETTERS: Final = tuple(map(chr, range(128)))  # lengths as ASCII
+_OCTETS: Final = tuple(bytes((number,)) for number in range(256))
 _read_double: Final = struct.Struct(">d").unpack_from
 _write_double: Final = struct.Struct(">d").pack
 _STAMP: Final = struct.Struct(">Q")
@@ -284,7 +284,10 @@ def encode_table(table: FieldTable) -> bytes:
     Raises ProtocolError (ours): a name beyond 255 bytes, a value without a wire type or out of
     its type's range, nesting beyond ``TABLE_DEPTH``.
     """
-    return _write_table(table, 1)
+    try:
+        return _write_table(table, 1)
+    except UnicodeEncodeError:
+        raise _misuse("A text in a table has a surrogate that stands for no byte.") from None
 
 
 def _write_table(table: Mapping[Any, FieldValue], depth: int) -> bytes:
@@ -293,22 +296,23 @@ def _write_table(table: Mapping[Any, FieldValue], depth: int) -> bytes:
     if depth > TABLE_DEPTH:
         raise _misuse(f"A table nests deeper than {TABLE_DEPTH}; flatten it.")
     parts: list[bytes] = []
-    letters = _LETTERS
+    octets = _OCTETS
     entries = table if isinstance(table, dict) else dict(table)
     for name, value in entries.items():
         if type(name) is not str:
             raise _misuse("A name in a table must be a str.")
         try:  # short ASCII texts and numbers are by far the most frequent: here without a call
             if type(value) is str:
-                item = f"{letters[len(name)]}{name}S\0\0\0{letters[len(value)]}{value}"
-                parts.append(item.encode("ascii"))
+                key, text = name.encode("ascii"), value.encode("ascii")
+                item = b"%b%bS\0\0\0%b%b" % (octets[len(key)], key, octets[len(text)], text)
+                parts.append(item)
                 continue
             if type(value) is float:
-                parts.append(f"{letters[len(name)]}{name}d".encode("ascii"))
-                parts.append(_write_double(value))
+                key = name.encode("ascii")
+                parts.append(b"%b%bd%b" % (octets[len(key)], key, _write_double(value)))
                 continue
         except (IndexError, UnicodeEncodeError):
-            pass  # longer, or not ASCII
+            pass  # long, or not ASCII
         key = name.encode("utf-8", "surrogateescape")
         if len(key) > 255:
             raise _misuse(f"The name {name[:40]!r}... in a table is longer than 255 bytes.")

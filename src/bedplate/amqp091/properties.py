@@ -5,13 +5,20 @@ every message passes here. Headers stay undecoded until somebody looks. Knows no
 """
 
 import struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from bedplate.amqp091.fields import FieldTable, Table, encode_table
 from bedplate.amqp091.spec import ReplyCode
 from bedplate.errors import ProtocolError
 
-__all__ = ["Properties", "decode_properties", "encode_properties", "pieces_of"]
+__all__ = [
+    "Properties",
+    "Values",
+    "decode_properties",
+    "decode_values",
+    "encode_properties",
+    "pieces_of",
+]
 
 
 class Properties(NamedTuple):
@@ -37,6 +44,24 @@ class Properties(NamedTuple):
     app_id: str | None = None
     cluster_id: str | None = None
 
+
+Values: TypeAlias = tuple[
+    str | None,
+    str | None,
+    Table | None,
+    int | None,
+    int | None,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+    int | None,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+]
+"""The values of ``Properties`` that were received, in their order."""
 
 _make: Final = tuple.__new__  # a NamedTuple's own constructor costs twice as much
 _STAMP: Final = struct.Struct(">Q")
@@ -67,7 +92,9 @@ def pieces_of(properties: Properties) -> tuple[int, bytes, bytes, bytes]:
             return flags, before.encode("latin-1"), table, after.encode("latin-1")
     except (IndexError, struct.error):
         raise _misuse("A property is longer than 255 bytes or out of its range.") from None
-    except (AttributeError, TypeError, UnicodeEncodeError):
+    except UnicodeEncodeError:
+        raise _misuse("A property has a surrogate that stands for no byte.") from None
+    except (AttributeError, TypeError):
         raise _misuse("A property has the wrong type; see bedplate.amqp091.Properties.") from None
 
 
@@ -109,12 +136,16 @@ def _encode(  # noqa: C901, PLR0912, PLR0915 - a loop takes twice as long
     parts: list[str] = []
     if content_type is not None:
         flags = 0x8000
-        before = letters[len(content_type)] + content_type
+        parts.append(letters[len(content_type)])
+        parts.append(content_type)
     if content_encoding is not None:
         flags |= 0x4000
-        before += letters[len(content_encoding)] + content_encoding
+        parts.append(letters[len(content_encoding)])
+        parts.append(content_encoding)
     if headers is not None:
         flags |= 0x2000
+        before = "".join(parts)
+        parts = []
         table = encode_table(headers)
     if delivery_mode is not None:
         flags |= 0x1000
@@ -172,6 +203,11 @@ def decode_properties(raw: bytes) -> Properties:
     Texts that are no UTF-8 keep their bytes as surrogates. Headers are a ``Table``, undecoded.
     Raises ProtocolError (the peer's) for bytes that are no properties.
     """
+    return _make(Properties, decode_values(raw))
+
+
+def decode_values(raw: bytes) -> Values:
+    """Do as ``decode_properties``, for who wants no more than to take them apart."""
     try:
         return _decode(raw)
     except (IndexError, struct.error):
@@ -193,10 +229,22 @@ def _text(raw: bytes) -> str:
         return raw.decode("utf-8", "surrogateescape")
 
 
-def _decode(raw: bytes) -> Properties:  # noqa: C901, PLR0912, PLR0915 - see _encode
+def _decode(raw: bytes) -> Values:  # noqa: C901, PLR0912, PLR0915 - see _encode
     flags = raw[0] << 8 | raw[1]
-    content_type = content_encoding = headers = delivery_mode = priority = correlation_id = None
-    reply_to = expiration = message_id = timestamp = kind = user_id = app_id = cluster_id = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+    headers: Table | None = None
+    delivery_mode: int | None = None
+    priority: int | None = None
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    expiration: str | None = None
+    message_id: str | None = None
+    timestamp: int | None = None
+    kind: str | None = None
+    user_id: str | None = None
+    app_id: str | None = None
+    cluster_id: str | None = None
     at = 2
     if flags & 0x8000:
         start = at + 1
@@ -253,22 +301,19 @@ def _decode(raw: bytes) -> Properties:  # noqa: C901, PLR0912, PLR0915 - see _en
         cluster_id = _text(raw[start:at])
     if at != len(raw) or flags & 3:  # the two lowest bits: reserved, and a promise of more flags
         raise _malformed()
-    return _make(
-        Properties,
-        (
-            content_type,
-            content_encoding,
-            headers,
-            delivery_mode,
-            priority,
-            correlation_id,
-            reply_to,
-            expiration,
-            message_id,
-            timestamp,
-            kind,
-            user_id,
-            app_id,
-            cluster_id,
-        ),
+    return (
+        content_type,
+        content_encoding,
+        headers,
+        delivery_mode,
+        priority,
+        correlation_id,
+        reply_to,
+        expiration,
+        message_id,
+        timestamp,
+        kind,
+        user_id,
+        app_id,
+        cluster_id,
     )

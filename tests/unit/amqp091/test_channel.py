@@ -272,6 +272,12 @@ def test_an_argument_of_the_wrong_type_is_refused_and_changes_nothing() -> None:
         lambda c: c.publish("", "k" * 256, b""),
         lambda c: c.publish("", "k", b"", Properties(message_id="x" * 256)),
         lambda c: c.publish("", "k", b"", Properties(message_id=5)),  # type: ignore[arg-type]
+        lambda c: c.publish("", "k", b"", Properties(message_id=b"5")),  # type: ignore[arg-type]
+        lambda c: c.publish("", "k", b"", Properties(content_type=b"5")),  # type: ignore[arg-type]
+        lambda c: c.publish("", "k", b"", Properties(message_id="\ud800")),
+        lambda c: c.publish("", "k", b"", Properties(message_id="\N{SNOWMAN}" * 86)),
+        lambda c: c.publish("", "k", b"", Properties(headers={"\ud800": 1})),
+        lambda c: c.publish("", "k", b"", Properties(headers={"k": "\ud800"})),
         lambda c: c.publish("", "k", b"", Properties(priority=256)),
         lambda c: c.publish("", "k", b"", Properties(priority=-1)),
         lambda c: c.publish("", "k", b"", Properties(timestamp=-1)),

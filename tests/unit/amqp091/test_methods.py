@@ -41,3 +41,17 @@ def test_the_last_property_is_carried_too() -> None:
 def test_external_shows_its_identity() -> None:
     """EXTERNAL has no secret, so it may be shown."""
     assert repr(External("me")) == "External('me')"
+
+
+LONG = "\N{SNOWMAN}" * 85
+
+
+@pytest.mark.parametrize("text", ["", "a" * 127, "a" * 128, "a" * 255, "caf\u00e9", LONG, "\udcff"])
+def test_any_text_of_a_property_comes_back(text: str) -> None:
+    """Short or long, ASCII, UTF-8 or bytes kept as surrogates: what is written is read."""
+    others = {"headers", "delivery_mode", "priority", "timestamp"}
+    texts = Properties._make(None if name in others else text for name in Properties._fields)
+    mixed = Properties(headers={}, priority=200, timestamp=1 << 63, reply_to="q", cluster_id=text)
+    for properties in (texts, mixed, mixed._replace(content_type=text)):
+        read = decode_properties(encode_properties(properties))
+        assert tuple(read) == tuple(properties)
