@@ -64,9 +64,10 @@ class Connection:
     always comes and comes once, all bytes are ignored and all commands refused.
 
     Holds at most: one unfinished frame (``limits.frame_max`` and the read that ends it), for each
-    open channel one undecoded header (again a frame), and ``limits.unfinished`` bytes of bodies,
-    which finishing one copies once. Not thread-safe. Raises ProtocolError (ours) for limits, a
-    virtual host or properties that cannot be sent.
+    open channel one undecoded header (again a frame) and how its last delivery was addressed (less
+    than 2 KiB), and ``limits.unfinished`` bytes of bodies, which finishing one copies once. Not
+    thread-safe. Raises ProtocolError (ours) for limits, a virtual host or properties that cannot
+    be sent.
     """
 
     def __init__(

@@ -51,6 +51,7 @@ __all__ = [
     "Table",
     "Tagged",
     "decode_table",
+    "decode_text",
     "encode_table",
 ]
 
@@ -165,6 +166,14 @@ class Table(Mapping[str, FieldValue]):
 def decode_table(raw: bytes) -> dict[str, FieldValue]:
     """Decode a table's bytes (without its length). Raises ProtocolError, the peer's fault."""
     return _Reader(raw).table(0, len(raw), 1)
+
+
+def decode_text(raw: bytes) -> str:
+    """Decode a name or a short text; bytes that are no UTF-8 are kept as surrogates."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "surrogateescape")
 
 
 def _malformed(why: str) -> ProtocolError:

@@ -7,7 +7,7 @@ every message passes here. Headers stay undecoded until somebody looks. Knows no
 import struct
 from typing import Final, NamedTuple, TypeAlias
 
-from bedplate.amqp091.fields import FieldTable, Table, encode_table
+from bedplate.amqp091.fields import FieldTable, Table, decode_text, encode_table
 from bedplate.amqp091.spec import ReplyCode
 from bedplate.errors import ProtocolError
 
@@ -222,13 +222,6 @@ def _malformed() -> ProtocolError:
     )
 
 
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("utf-8", "surrogateescape")
-
-
 def _decode(raw: bytes) -> Values:  # noqa: C901, PLR0912, PLR0915 - see _encode
     flags = raw[0] << 8 | raw[1]
     content_type: str | None = None
@@ -249,11 +242,11 @@ def _decode(raw: bytes) -> Values:  # noqa: C901, PLR0912, PLR0915 - see _encode
     if flags & 0x8000:
         start = at + 1
         at = start + raw[at]
-        content_type = _text(raw[start:at])
+        content_type = decode_text(raw[start:at])
     if flags & 0x4000:
         start = at + 1
         at = start + raw[at]
-        content_encoding = _text(raw[start:at])
+        content_encoding = decode_text(raw[start:at])
     if flags & 0x2000:
         start = at + 4
         at = start + (raw[at] << 24 | raw[at + 1] << 16 | raw[at + 2] << 8 | raw[at + 3])
@@ -267,38 +260,38 @@ def _decode(raw: bytes) -> Values:  # noqa: C901, PLR0912, PLR0915 - see _encode
     if flags & 0x0400:
         start = at + 1
         at = start + raw[at]
-        correlation_id = _text(raw[start:at])
+        correlation_id = decode_text(raw[start:at])
     if flags & 0x0200:
         start = at + 1
         at = start + raw[at]
-        reply_to = _text(raw[start:at])
+        reply_to = decode_text(raw[start:at])
     if flags & 0x0100:
         start = at + 1
         at = start + raw[at]
-        expiration = _text(raw[start:at])
+        expiration = decode_text(raw[start:at])
     if flags & 0x0080:
         start = at + 1
         at = start + raw[at]
-        message_id = _text(raw[start:at])
+        message_id = decode_text(raw[start:at])
     if flags & 0x0040:
         (timestamp,) = _STAMP.unpack_from(raw, at)
         at += 8
     if flags & 0x0020:
         start = at + 1
         at = start + raw[at]
-        kind = _text(raw[start:at])
+        kind = decode_text(raw[start:at])
     if flags & 0x0010:
         start = at + 1
         at = start + raw[at]
-        user_id = _text(raw[start:at])
+        user_id = decode_text(raw[start:at])
     if flags & 0x0008:
         start = at + 1
         at = start + raw[at]
-        app_id = _text(raw[start:at])
+        app_id = decode_text(raw[start:at])
     if flags & 0x0004:
         start = at + 1
         at = start + raw[at]
-        cluster_id = _text(raw[start:at])
+        cluster_id = decode_text(raw[start:at])
     if at != len(raw) or flags & 3:  # the two lowest bits: reserved, and a promise of more flags
         raise _malformed()
     return (

@@ -29,6 +29,7 @@ from bedplate.amqp091.events import (
     QueuePurged,
     Returned,
 )
+from bedplate.amqp091.fields import decode_text
 from bedplate.amqp091.methods import BY_NUMBER, decode_arguments, encode_method
 from bedplate.amqp091.spec import (
     BODY,
@@ -180,11 +181,11 @@ class Reception:
         try:
             start = at + 1
             middle = start + data[at]
-            consumer_tag = _text(data[start:middle])
+            consumer_tag = decode_text(data[start:middle])
             tag, redelivered, size = _read_delivery(data, middle)
             start = middle + 10
             end = start + size
-            exchange = _text(data[start:end])
+            exchange = decode_text(data[start:end])
             start = end + 1
             end = start + data[end]
         except (IndexError, struct.error):
@@ -192,7 +193,7 @@ class Reception:
         if end != stop:  # every step goes forward, so the right end means no step went past it
             why = "the arguments of basic.deliver do not fill their frame."
             raise peer_fault(ReplyCode.SYNTAX_ERROR, why)
-        routing_key = _text(data[start:end])
+        routing_key = decode_text(data[start:end])
         state = self._state
         state.delivered = max(state.delivered, tag)
         self._content = Delivered
@@ -392,13 +393,6 @@ class Reception:
     def on_return(self, values: list[object], _events: list[Event]) -> None:
         """Begin a message that comes back."""
         self._content, self._fields = Returned, tuple(values)
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("utf-8", "surrogateescape")
 
 
 def closing(values: list[object]) -> tuple[int, str, str]:
