@@ -13,7 +13,13 @@ from bedplate.errors import AccessRefused, ConnectFailed
 from bedplate.messaging.drivers.rabbit import RabbitDriver, RabbitNaming, RabbitOptions
 from bedplate.messaging.drivers.rabbit._dial import _worst
 from bedplate.messaging.drivers.rabbit._message import incoming, outgoing
-from bedplate.messaging.drivers.rabbit._names import EXCHANGE, address_of, route, text_of
+from bedplate.messaging.drivers.rabbit._names import (
+    EXCHANGE,
+    Correspondents,
+    address_of,
+    route,
+    text_of,
+)
 from bedplate.messaging.types import Address, Outbound
 from bedplate.messaging.url import TransportUrl
 from bedplate.testing.contracts._workbench import Ear
@@ -98,7 +104,8 @@ def delivered(properties: Properties, *, redelivered: bool = False) -> Delivered
 )
 def test_what_a_message_carries_arrives(message: Outbound) -> None:
     """Every field of a message comes out as it went in, through the bytes of the wire."""
-    arrival = incoming(delivered(outgoing(message)), counted=False)
+    known = Correspondents()
+    arrival = incoming(delivered(outgoing(message, known)), known, counted=False)
     assert (arrival.tag, arrival.body, arrival.id) == (7, b"body", message.id)
     assert dict(arrival.headers) == dict(message.headers)
     assert (arrival.content_type, arrival.kind) == (message.content_type, message.kind)
@@ -113,14 +120,14 @@ def test_what_a_message_carries_arrives(message: Outbound) -> None:
 def test_a_ttl_is_whole_milliseconds(ttl: float | None, expiration: str | None) -> None:
     """Seconds become milliseconds, rounded up, never negative nor beyond what brokers take."""
     message = Outbound(Address.topic("x"), b"", "1", ttl=ttl)
-    assert outgoing(message).expiration == expiration
+    assert outgoing(message, Correspondents()).expiration == expiration
 
 
 def test_only_persistent_messages_are_written_to_disk() -> None:
     """The delivery mode says whether a message survives a restart."""
-    topic = Address.topic("x")
-    assert outgoing(Outbound(topic, b"", "1")).delivery_mode == 2
-    assert outgoing(Outbound(topic, b"", "1", persistent=False)).delivery_mode == 1
+    topic, known = Address.topic("x"), Correspondents()
+    assert outgoing(Outbound(topic, b"", "1"), known).delivery_mode == 2
+    assert outgoing(Outbound(topic, b"", "1", persistent=False), known).delivery_mode == 1
 
 
 @pytest.mark.parametrize(
@@ -138,12 +145,12 @@ def test_a_quorum_queue_counts_deliveries(
 ) -> None:
     """Attempts are what the broker counted, this delivery included."""
     event = delivered(Properties(headers=headers), redelivered=redelivered)
-    assert incoming(event, counted=True).attempts == attempts
+    assert incoming(event, Correspondents(), counted=True).attempts == attempts
 
 
 def test_messages_of_strangers_may_lack_everything() -> None:
     """A message without any property is a message."""
-    arrival = incoming(delivered(Properties()), counted=False)
+    arrival = incoming(delivered(Properties()), Correspondents(), counted=False)
     assert (arrival.id, arrival.content_type, arrival.kind) == ("", "", "")
     assert (dict(arrival.headers), arrival.reply_to, arrival.key) == ({}, None, None)
 

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import count
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, final
 
 from bedplate.amqp091 import (
     Cause,
@@ -57,8 +57,23 @@ class _Stage(enum.Enum):
     OVER = "over"
 
 
+_OPENING: Final = _Stage.OPENING
+_RUNNING: Final = _Stage.RUNNING
+_CLOSING: Final = _Stage.CLOSING
+_OVER: Final = _Stage.OVER
+_ACK: Final = Settlement.ACK
+_RETRY: Final = Settlement.RETRY
+_EXTEND: Final = Settlement.EXTEND
+
+
+@final
 class RabbitInlet:
-    """One consumer. Made by the link, which answers for the queue; begins with ``begin``."""
+    """One consumer. Made by the link, which answers for the queue; begins with ``begin``.
+
+    ``acknowledging`` is whether the broker waits for acknowledgements, the application's or ours.
+    Without ``ack`` they are ours, given as a batch is handed over, because only so the broker
+    keeps to the credit. A private address is spared them: it gets what was asked for.
+    """
 
     __slots__ = (
         "_acked",
@@ -77,11 +92,13 @@ class RabbitInlet:
         "_read",
         "_ready",
         "_repeats",
+        "_settled_above",
         "_stage",
         "_stream",
         "_tag",
         "_tags",
         "_window",
+        "acknowledging",
         "answered",
         "link",
         "sink",
@@ -94,11 +111,14 @@ class RabbitInlet:
         self._channel: Channel | None = None
         self._queue: Queue | None = None
         self._stream = False
-        self._stage = _Stage.OPENING
+        self._stage = _OPENING
         self._credit = credit
         self._window = 0
         self._asking = False  # for a consumer; until it is there it cannot be replaced
-        self._read = source.address.kind is not Kind.PRIVATE  # replies are not looked into
+        private = source.address.kind is Kind.PRIVATE
+        self._read = not private  # replies are not looked into
+        self._settled_above = source.ack
+        self.acknowledging = source.ack or not private
         self._counted = link.quorum and source.address.kind in (Kind.TOPIC, Kind.SERVER)
         self._tags = count(1)
         self._tag = ""
@@ -118,27 +138,27 @@ class RabbitInlet:
     def settle(self, tag: int, how: Settle) -> None:
         """Decide about one delivery; see the contract. RabbitMQ drops or dead-letters a REJECT."""
         decision = how.how
-        if decision is Settlement.EXTEND:
+        if decision is _EXTEND:
             raise Unsupported(
                 driver="rabbit",
                 what="extending the time to settle a delivery",
                 instead="The broker's consumer_timeout is the same for all.",
             )
-        if decision is Settlement.RETRY and how.delay > 0:
+        if decision is _RETRY and how.delay > 0:
             raise Unsupported(driver="rabbit", what="a retry with a delay")
-        if self._stage is not _Stage.RUNNING or tag not in self._open:
+        if self._stage is not _RUNNING or tag not in self._open:
             return
         event = self._open.pop(tag)
         if event is not None:
-            self._settle_of_stream(event, again=decision is Settlement.RETRY)
+            self._settle_of_stream(event, again=decision is _RETRY)
             return
-        if decision is Settlement.ACK:
+        if decision is _ACK:
             self._acked.append(tag)
             self._mark()
             return
         channel = self._channel
         if channel is not None and channel.phase in _USABLE:
-            if decision is Settlement.RETRY:
+            if decision is _RETRY:
                 channel.nack(tag, requeue=True)
             else:
                 channel.reject(tag, requeue=False)
@@ -146,7 +166,7 @@ class RabbitInlet:
 
     def grant(self, credit: int) -> None:
         """Allow further deliveries."""
-        if self._stage is not _Stage.RUNNING:
+        if self._stage is not _RUNNING:
             return
         self._credit += credit
         self._drain_soon()
@@ -154,8 +174,8 @@ class RabbitInlet:
 
     async def aclose(self) -> None:
         """Close the channel: what is unsettled goes back to its place. Idempotent."""
-        if self._stage is _Stage.RUNNING:
-            self._stage = _Stage.CLOSING
+        if self._stage is _RUNNING:
+            self._stage = _CLOSING
             self.close_channel()
         # Shielded: who gives up waiting must not end the wait of others.
         await asyncio.shield(self._gone)
@@ -187,20 +207,11 @@ class RabbitInlet:
     @property
     def queue(self) -> Queue | None:
         """The queue it consumes from, while it does."""
-        return self._queue if self._stage is _Stage.RUNNING else None
-
-    @property
-    def acknowledging(self) -> bool:
-        """Whether the broker waits for acknowledgements, the application's or ours.
-
-        Without ``ack`` they are ours, given as a batch is handed over, because only so the broker
-        keeps to the credit. A private address is spared them: it gets what was asked for.
-        """
-        return self.source.ack or self.source.address.kind is not Kind.PRIVATE
+        return self._queue if self._stage is _RUNNING else None
 
     def begin(self) -> None:
         """Hand over from now on."""
-        self._stage = _Stage.RUNNING
+        self._stage = _RUNNING
         if self._lost_early is not None:
             self.link.loop.call_soon(self.end, self._lost_early)
             return
@@ -209,7 +220,7 @@ class RabbitInlet:
 
     def discard(self) -> None:
         """Forget a take that nobody waits for any more; what it was sent goes back."""
-        self._stage = _Stage.OVER
+        self._stage = _OVER
         self.answered = None
         self.close_channel()
 
@@ -228,11 +239,11 @@ class RabbitInlet:
 
     def end(self, why: InletLost) -> None:
         """Tell the sink of the end, once; a take that is still pending hears it otherwise."""
-        if self._stage is _Stage.OPENING:
+        if self._stage is _OPENING:
             self._lost_early = why
             return
-        if self._stage is not _Stage.OVER:
-            self._stage = _Stage.OVER
+        if self._stage is not _OVER:
+            self._stage = _OVER
             self._held.clear()
             self._ready = []
             self._open.clear()
@@ -244,21 +255,21 @@ class RabbitInlet:
 
     def deliver(self, event: Delivered) -> None:
         """Take one delivery of this read."""
-        if self._credit > 0 and self._stage is _Stage.RUNNING and not self._held:
+        if self._credit > 0 and self._stage is _RUNNING and not self._held:
             self._take_in(event)
-        elif self._stage in (_Stage.OPENING, _Stage.RUNNING):
+        elif self._stage in (_OPENING, _RUNNING):
             self._held.append(event)
 
     def hear(self, event: Event) -> None:
         """Take what else is said on the channel."""
         if isinstance(event, Consuming):
             self._asking = False
-            if self._stage is _Stage.RUNNING and self._wanted() > self._window:
+            if self._stage is _RUNNING and self._wanted() > self._window:
                 self._mark()
         if isinstance(event, ChannelClosed):
             self._closed(event)
         elif isinstance(event, ConsumerCancelled) and event.cause is Cause.PEER:
-            if event.consumer_tag != self._tag or self._stage is _Stage.CLOSING:
+            if event.consumer_tag != self._tag or self._stage is _CLOSING:
                 return
             if not self.link.closing:  # then it ends with the link
                 self.close_channel()
@@ -297,7 +308,7 @@ class RabbitInlet:
             return
         if self._acked:
             self._write_acks(channel)
-        if self._stage is _Stage.RUNNING and not self._asking and self._wanted() > self._window:
+        if self._stage is _RUNNING and not self._asking and self._wanted() > self._window:
             self.consume()
 
     # --- inside ---------------------------------------------------------------------------------
@@ -325,17 +336,18 @@ class RabbitInlet:
 
     def _take_in(self, event: Delivered) -> None:
         try:
-            arrival = incoming(event, counted=self._counted, read=self._read)
+            arrival = incoming(event, self.link.known, counted=self._counted, read=self._read)
         except ProtocolError:
             self.refuse(event.delivery_tag, "malformed-message")
             return
         self._credit -= 1
-        if self.source.ack:
+        if self._settled_above:
             self._open[event.delivery_tag] = event if self._stream else None
         elif self.acknowledging:
             self._last = event.delivery_tag
-        self._ready.append(arrival)
-        if len(self._ready) == 1:
+        ready = self._ready
+        ready.append(arrival)
+        if len(ready) == 1:
             self.link.to_hand_over.append(self)
 
     def _settle_of_stream(self, event: Delivered, *, again: bool) -> None:
@@ -357,7 +369,7 @@ class RabbitInlet:
         """Hand over what waited for credit."""
         self._draining = False
         held = self._held
-        while held and self._credit > 0 and self._stage is _Stage.RUNNING:
+        while held and self._credit > 0 and self._stage is _RUNNING:
             self._take_in(held.popleft())
         self.link.hand_over()
 
@@ -377,12 +389,12 @@ class RabbitInlet:
 
     def _closed(self, event: ChannelClosed) -> None:
         self._channel = None
-        if self._stage is _Stage.OPENING and self.answered is not None:
+        if self._stage is _OPENING and self.answered is not None:
             self.answered(event)
-        elif self._stage is _Stage.CLOSING:
+        elif self._stage is _CLOSING:
             self.end(InletLost.CLOSED)
         else:
-            if event.cause is Cause.PEER and self._stage is not _Stage.OVER:
+            if event.cause is Cause.PEER and self._stage is not _OVER:
                 self.link.complain(event, f"receiving from {self.source.address}")
             self.end(_why(event))
 

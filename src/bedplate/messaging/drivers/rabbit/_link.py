@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ParamSpec
+from typing import ParamSpec, final
 
 from msgspec.structs import replace
 
@@ -40,7 +40,7 @@ from bedplate.errors import (
 from bedplate.messaging.driver import Inlet, LinkEvents, Receipt, Sink
 from bedplate.messaging.drivers.rabbit._dial import MAX_BODY
 from bedplate.messaging.drivers.rabbit._inlet import RabbitInlet
-from bedplate.messaging.drivers.rabbit._names import NAMING
+from bedplate.messaging.drivers.rabbit._names import NAMING, Correspondents
 from bedplate.messaging.drivers.rabbit._options import RabbitOptions
 from bedplate.messaging.drivers.rabbit._publishing import Publisher, Publishing
 from bedplate.messaging.drivers.rabbit._queues import (
@@ -95,6 +95,7 @@ _NOT_YOURS = "the private address belongs to another link."
 P = ParamSpec("P")
 
 
+@final
 class RabbitLink:
     """One connection. Everything happens on its loop; nothing here is safe across threads."""
 
@@ -106,6 +107,7 @@ class RabbitLink:
         self.to_hand_over: list[RabbitInlet] = []
         self.hands: dict[int, RabbitInlet | Talk | Publisher] = {}
         self.hear = hear
+        self.known = Correspondents()
         self._where, self._options = where, options
         self._engine = wire.engine
         self._publishing = Publishing(self)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, final
 
 from bedplate.amqp091 import (
     Cause,
@@ -24,19 +24,21 @@ from bedplate.errors import ProtocolError, TooLarge
 from bedplate.messaging.driver import PendingReceipt
 from bedplate.messaging.drivers.rabbit._dial import MAX_BODY
 from bedplate.messaging.drivers.rabbit._message import outgoing
-from bedplate.messaging.drivers.rabbit._names import Route, route
-from bedplate.messaging.types import Address, Bounce, Outbound, Outcome, Want
+from bedplate.messaging.types import Bounce, Outbound, Outcome, Want
 
 if TYPE_CHECKING:
     from bedplate.messaging.drivers.rabbit._link import RabbitLink
 
 __all__ = ["Publisher", "Publishing"]
 
-_KNOWN_ROUTES = 1024
-_UNPROVEN = 64
-_NO_RECEIPT: tuple[PendingReceipt | None, str] = (None, "")
+_ACCEPT: Final = Want.ACCEPT
+_BOUNCE: Final = Want.BOUNCE
+_LONGEST: Final = MAX_BODY
+_UNPROVEN: Final = 64
+_NO_RECEIPT: Final[tuple[PendingReceipt | None, str]] = (None, "")
 
 
+@final
 class Publisher:
     """One channel for publishing.
 
@@ -67,13 +69,14 @@ class Publisher:
         self.closed.set()
 
 
+@final
 class Publishing:
     """Publishes for one link. A channel is opened when it is first needed, and again when lost."""
 
     def __init__(self, link: "RabbitLink") -> None:
         self._link = link
         self._wire = link.wire
-        self._routes: dict[Address, Route] = {}
+        self._known = link.known
         self._plain: Publisher | None = None
         self._confirming: Publisher | None = None
         self._receipts: dict[int, tuple[PendingReceipt, str]] = {}
@@ -83,11 +86,11 @@ class Publishing:
     def send(self, message: Outbound) -> PendingReceipt | None:
         """Queue a message for this turn's write."""
         body, address, want = message.body, message.address, message.want
-        if len(body) > MAX_BODY:
-            raise TooLarge(what=f"A message to {address}", size=len(body), limit=MAX_BODY)
-        exchange, key, counts = self._routes.get(address) or self._learn(address)
-        properties = outgoing(message)
-        if want is Want.ACCEPT:
+        if len(body) > _LONGEST:
+            raise TooLarge(what=f"A message to {address}", size=len(body), limit=_LONGEST)
+        exchange, key, counts = self._known.route(address)
+        properties = outgoing(message, self._known)
+        if want is _ACCEPT:
             confirming = self._confirming or self._open(confirming=True)
             tag = confirming.channel.publish(exchange, key, body, properties, mandatory=counts)
             receipt = PendingReceipt()
@@ -95,7 +98,7 @@ class Publishing:
             self._wire.soon()
             return receipt
         plain = self._plain or self._open(confirming=False)
-        bounces = counts and want is Want.BOUNCE
+        bounces = counts and want is _BOUNCE
         tag = plain.channel.publish(exchange, key, body, properties, mandatory=bounces)
         if tag:
             plain.unheard[tag] = None
@@ -183,12 +186,6 @@ class Publishing:
         self._wire.soon()
         for publisher in publishers:
             await publisher.closed.wait()
-
-    def _learn(self, address: Address) -> Route:
-        if len(self._routes) >= _KNOWN_ROUTES:
-            self._routes.clear()
-        found = self._routes[address] = route(address)
-        return found
 
     def _open(self, *, confirming: bool) -> Publisher:
         channel = self._wire.engine.open_channel()

@@ -7,18 +7,20 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Sequence
+from typing import Final, final
 
 from bedplate.amqp091 import Cause, Closed, Connection, Event, Opened
 
 __all__ = ["Wire"]
 
-_HIGH_WATER = 256 * 1024
+_HIGH_WATER: Final = 256 * 1024
 """Bytes waiting for the socket above which flow is closed."""
-_BATCH = 8
+_BATCH: Final = 8
 """How much may wait for the end of the turn. All of a busy turn in one write would let the peers
 idle meanwhile, and us after that: `docs/design/performance.md` has the figures."""
 
 
+@final
 class Wire(asyncio.Protocol):
     """Joins a transport of the loop to an engine.
 
