@@ -41,10 +41,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RabbitInlet"]
 
-_USABLE = frozenset({Phase.OPENING, Phase.OPEN})
-_MOST = 65535
+_MOST: Final = 65535
 """The widest window the protocol can express."""
-_AHEAD = 100
+_AHEAD: Final = 100
 """How many messages a stream may be ahead of a receiver with less credit."""
 _FROM_NOW: FieldTable = MappingProxyType({"x-stream-offset": "next"})
 _NO_ARGUMENTS: FieldTable = MappingProxyType({})
@@ -63,7 +62,9 @@ _CLOSING: Final = _Stage.CLOSING
 _OVER: Final = _Stage.OVER
 _ACK: Final = Settlement.ACK
 _RETRY: Final = Settlement.RETRY
-_EXTEND: Final = Settlement.EXTEND
+_UNKNOWN: Final = object()
+_CHANNEL_OPENING: Final = Phase.OPENING
+_CHANNEL_OPEN: Final = Phase.OPEN
 
 
 @final
@@ -138,26 +139,21 @@ class RabbitInlet:
     def settle(self, tag: int, how: Settle) -> None:
         """Decide about one delivery; see the contract. RabbitMQ drops or dead-letters a REJECT."""
         decision = how.how
-        if decision is _EXTEND:
-            raise Unsupported(
-                driver="rabbit",
-                what="extending the time to settle a delivery",
-                instead="The broker's consumer_timeout is the same for all.",
-            )
-        if decision is _RETRY and how.delay > 0:
-            raise Unsupported(driver="rabbit", what="a retry with a delay")
-        if self._stage is not _RUNNING or tag not in self._open:
+        if decision is not _ACK:
+            _check(how)
+        if self._stage is not _RUNNING:
             return
-        event = self._open.pop(tag)
+        event = self._open.pop(tag, _UNKNOWN)
         if event is not None:
-            self._settle_of_stream(event, again=decision is _RETRY)
+            if isinstance(event, Delivered):
+                self._settle_of_stream(event, again=decision is _RETRY)
             return
         if decision is _ACK:
             self._acked.append(tag)
             self._mark()
             return
         channel = self._channel
-        if channel is not None and channel.phase in _USABLE:
+        if channel is not None and _usable(channel):
             if decision is _RETRY:
                 channel.nack(tag, requeue=True)
             else:
@@ -227,7 +223,7 @@ class RabbitInlet:
     def close_channel(self) -> None:
         """Say what is left to say and close."""
         channel = self._channel
-        if channel is None or channel.phase not in _USABLE:
+        if channel is None or not _usable(channel):
             return
         self.write()
         self._held.clear()
@@ -281,7 +277,7 @@ class RabbitInlet:
         """Turn down a delivery that cannot be handed over."""
         self.link.notice(what)
         channel = self._channel
-        if self.acknowledging and channel is not None and channel.phase in _USABLE:
+        if self.acknowledging and channel is not None and _usable(channel):
             if self._stream:
                 channel.ack(tag)
             else:
@@ -294,7 +290,7 @@ class RabbitInlet:
         if not batch or (self.link.over and self._comes_again):
             return  # what came with the end of the link cannot be acknowledged: it would run twice
         channel = self._channel
-        if self._last and channel is not None and channel.phase in _USABLE:
+        if self._last and channel is not None and _usable(channel):
             channel.ack(self._last, multiple=True)
             self._last = 0
             self.link.wire.soon()
@@ -304,7 +300,7 @@ class RabbitInlet:
         """Say what was settled and granted in this turn."""
         self._marked = False
         channel = self._channel
-        if channel is None or channel.phase not in _USABLE:
+        if channel is None or not _usable(channel):
             return
         if self._acked:
             self._write_acks(channel)
@@ -397,6 +393,23 @@ class RabbitInlet:
             if event.cause is Cause.PEER and self._stage is not _OVER:
                 self.link.complain(event, f"receiving from {self.source.address}")
             self.end(_why(event))
+
+
+def _usable(channel: Channel) -> bool:
+    phase = channel.phase
+    return phase is _CHANNEL_OPEN or phase is _CHANNEL_OPENING
+
+
+def _check(how: Settle) -> None:
+    """Refuse what RabbitMQ cannot do with a delivery."""
+    if how.how is Settlement.EXTEND:
+        raise Unsupported(
+            driver="rabbit",
+            what="extending the time to settle a delivery",
+            instead="The broker's consumer_timeout is the same for all.",
+        )
+    if how.how is _RETRY and how.delay > 0:
+        raise Unsupported(driver="rabbit", what="a retry with a delay")
 
 
 def _why(event: ChannelClosed) -> InletLost:

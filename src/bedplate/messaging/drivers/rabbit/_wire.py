@@ -19,6 +19,11 @@ _BATCH: Final = 8
 """How much may wait for the end of the turn. All of a busy turn in one write would let the peers
 idle meanwhile, and us after that: `docs/design/performance.md` has the figures."""
 
+_READ: Final = 16 * 1024
+"""How many bytes one read may bring, where the loop lets us say so: as with writes, a whole buffer
+full at once would let the peers idle. The loop's own choice, 256 KiB, also costs a block of that
+size with every read."""
+
 
 @final
 class Wire(asyncio.Protocol):
@@ -105,6 +110,8 @@ class Wire(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what the loop promises
         self._socket = transport
         transport.set_write_buffer_limits(high=_HIGH_WATER)
+        if hasattr(transport, "max_size"):  # the selector loops' transports for plain sockets
+            transport.max_size = _READ
         self._write()
 
     def data_received(self, data: bytes) -> None:
