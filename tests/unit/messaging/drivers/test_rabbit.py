@@ -81,6 +81,29 @@ def test_a_reply_address_of_strangers_is_a_queue(text: str) -> None:
     assert address_of(text) == Address.private(text)
 
 
+@given(st.lists(SHARED | st.builds(Address.private, PARTS) | st.builds(Address.place, PARTS)))
+def test_what_a_link_remembers_is_what_it_would_find(addresses: list[Address]) -> None:
+    """Ways that were found before are as good as new ones, in whatever order they are asked."""
+    known = Correspondents()
+    for address in addresses * 2:
+        assert known.route(address) == route(address)
+        assert known.text(address) == text_of(address)
+        assert known.address(text_of(address)) == address_of(text_of(address))
+
+
+def test_a_link_remembers_so_many_correspondents_only() -> None:
+    """Senders without end take no memory without end, and each one's way is still right."""
+    known = Correspondents()
+    first = known.address("reply-0")
+    assert known.address("reply-0") is first
+    for number in range(3000):
+        assert known.address(f"reply-{number}").name == f"reply-{number}"
+        topic = Address.topic(f"{number}")
+        assert known.route(topic) == (EXCHANGE, f"default/{number}", True)
+    assert known.address("reply-0") is not first
+    assert known.address("reply-0") == first
+
+
 def delivered(properties: Properties, *, redelivered: bool = False) -> Delivered:
     """Return a delivery with these properties."""
     head = encode_properties(properties)

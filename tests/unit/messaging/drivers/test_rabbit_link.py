@@ -1,6 +1,7 @@
 """The RabbitMQ link against a broker that says what real ones seldom say; time is turned."""
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -144,6 +145,19 @@ async def test_an_end_right_after_the_handshake_is_not_missed() -> None:
     assert "too late" in str(ear.losses[0])
     await link.aclose()
     assert len(ear.losses) == 1
+
+
+@pytest.mark.usefixtures("real_time")
+async def test_a_read_of_a_socket_takes_little_at_a_time() -> None:
+    """The loop's transport is told to read less than it would, so that nobody idles meanwhile."""
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    wire = Wire(Connection([Plain("guest", "guest")], now=loop.time()))
+    transport, _ = await loop.create_connection(lambda: wire, sock=ours)
+    assert getattr(transport, "max_size", None) == 16 * 1024
+    wire.abort()
+    await wire.released.wait()
+    theirs.close()
 
 
 async def test_what_is_sent_in_one_turn_leaves_in_batches(fake: Fake) -> None:
