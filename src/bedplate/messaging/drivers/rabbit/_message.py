@@ -3,8 +3,8 @@
 from math import ceil
 from typing import Final, cast
 
-from bedplate.amqp091 import Delivered, Properties, Table
-from bedplate.amqp091.properties import decode_properties
+from bedplate.amqp091 import Delivered, Properties
+from bedplate.amqp091.properties import decode_values
 from bedplate.messaging.drivers.rabbit._names import Correspondents
 from bedplate.messaging.types import NO_HEADERS, Arrival, Headers, Outbound
 
@@ -57,23 +57,24 @@ def incoming(
     Headers are decoded when somebody looks, or now where that is sure (``read``): a plain dict is
     the quicker to look into. Raises ProtocolError for properties, and headers read, that are none.
     """
-    (content_type, _, headers, _, _, correlation_id, reply_to, _, id_, _, kind, _, _, key) = (
-        decode_properties(event.head)
+    (content_type, _, table, _, _, correlation_id, reply_to, _, id_, _, kind, _, _, key) = (
+        decode_values(event.head)
     )
-    if read and type(headers) is Table:
-        headers = headers.decode()
+    headers = _NO_HEADERS
+    if table is not None:
+        headers = cast("Headers", table.decode() if read else table)
     return Arrival(
         event.delivery_tag,
         event.body,
         id_ or "",
-        _NO_HEADERS if headers is None else cast("Headers", headers),
+        headers,
         content_type or "",
         kind or "",
         correlation_id or "",
         None if reply_to is None else known.address(reply_to),
         key,
         event.redelivered,
-        _attempts(event, cast("Headers", headers or _NO_HEADERS)) if counted else None,
+        _attempts(event, headers) if counted else None,
     )
 
 
