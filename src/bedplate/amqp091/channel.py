@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 from bedplate.amqp091.fields import FieldTable
 from bedplate.amqp091.methods import encode_method
-from bedplate.amqp091.properties import Properties, pieces_of
+from bedplate.amqp091.properties import Content, Properties, pieces_of
 from bedplate.amqp091.spec import BODY, FRAME_END, HEADER, METHOD, ReplyCode, number_of
 from bedplate.amqp091.wire import ChannelState, Phase, Wire
 from bedplate.errors import ProtocolError
@@ -271,7 +271,7 @@ class Channel:
         exchange: str,
         routing_key: str,
         body: bytes | bytearray | memoryview,
-        properties: Properties = _NO_PROPERTIES,
+        properties: Content = _NO_PROPERTIES,
         *,
         mandatory: bool = False,
         immediate: bool = False,

@@ -12,6 +12,7 @@ from bedplate.amqp091.spec import ReplyCode
 from bedplate.errors import ProtocolError
 
 __all__ = [
+    "Content",
     "Properties",
     "Values",
     "decode_properties",
@@ -45,6 +46,23 @@ class Properties(NamedTuple):
     cluster_id: str | None = None
 
 
+Content: TypeAlias = tuple[
+    str | None,
+    str | None,
+    FieldTable | None,
+    int | None,
+    int | None,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+    int | None,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+]
+"""The values of ``Properties`` in their order: to name them takes longer than to write them."""
 Values: TypeAlias = tuple[
     str | None,
     str | None,
@@ -61,7 +79,7 @@ Values: TypeAlias = tuple[
     str | None,
     str | None,
 ]
-"""The values of ``Properties`` that were received, in their order."""
+"""A ``Content`` that was received."""
 
 _make: Final = tuple.__new__  # a NamedTuple's own constructor costs twice as much
 _STAMP: Final = struct.Struct(">Q")
@@ -78,7 +96,7 @@ def encode_properties(properties: Properties) -> bytes:
     return b"%b%b%b%b" % (flags.to_bytes(2, "big"), before, table, after)
 
 
-def pieces_of(properties: Properties) -> tuple[int, bytes, bytes, bytes]:
+def pieces_of(properties: Content) -> tuple[int, bytes, bytes, bytes]:
     """Encode, and return the flags and three pieces to be put behind each other.
 
     Raises ProtocolError (ours) for a property that does not fit.
@@ -106,7 +124,7 @@ def _bytewise(value: "str | FieldTable | int | None") -> "str | FieldTable | int
 
 
 def _encode(  # noqa: C901, PLR0912, PLR0915 - a loop takes twice as long
-    properties: Properties,
+    properties: Content,
 ) -> tuple[int, str, bytes, str]:
     """Return the flags, and what stands before the headers, the headers, and what comes after.
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bedplate.amqp091 import Delivered, Properties
-from bedplate.amqp091.properties import encode_properties
+from bedplate.amqp091.properties import Content, encode_properties
 from bedplate.config import Config, Secret
 from bedplate.errors import AccessRefused, ConnectFailed
 from bedplate.messaging.drivers.rabbit import RabbitDriver, RabbitNaming, RabbitOptions
@@ -104,9 +104,9 @@ def test_a_link_remembers_so_many_correspondents_only() -> None:
     assert known.address("reply-0") == first
 
 
-def delivered(properties: Properties, *, redelivered: bool = False) -> Delivered:
+def delivered(properties: Content, *, redelivered: bool = False) -> Delivered:
     """Return a delivery with these properties."""
-    head = encode_properties(properties)
+    head = encode_properties(Properties._make(properties))
     return Delivered(1, "1", 7, redelivered, EXCHANGE, "default/x", head, b"body")
 
 
@@ -143,14 +143,16 @@ def test_what_a_message_carries_arrives(message: Outbound) -> None:
 def test_a_ttl_is_whole_milliseconds(ttl: float | None, expiration: str | None) -> None:
     """Seconds become milliseconds, rounded up, never negative nor beyond what brokers take."""
     message = Outbound(Address.topic("x"), b"", "1", ttl=ttl)
-    assert outgoing(message, Correspondents()).expiration == expiration
+    assert Properties._make(outgoing(message, Correspondents())).expiration == expiration
 
 
 def test_only_persistent_messages_are_written_to_disk() -> None:
     """The delivery mode says whether a message survives a restart."""
     topic, known = Address.topic("x"), Correspondents()
-    assert outgoing(Outbound(topic, b"", "1"), known).delivery_mode == 2
-    assert outgoing(Outbound(topic, b"", "1", persistent=False), known).delivery_mode == 1
+    kept = outgoing(Outbound(topic, b"", "1"), known)
+    assert Properties._make(kept).delivery_mode == 2
+    lost = outgoing(Outbound(topic, b"", "1", persistent=False), known)
+    assert Properties._make(lost).delivery_mode == 1
 
 
 @pytest.mark.parametrize(

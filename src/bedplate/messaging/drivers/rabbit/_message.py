@@ -3,14 +3,13 @@
 from math import ceil
 from typing import Final, cast
 
-from bedplate.amqp091 import Delivered, Properties
-from bedplate.amqp091.properties import decode_values
+from bedplate.amqp091 import Delivered
+from bedplate.amqp091.properties import Content, decode_values
 from bedplate.messaging.drivers.rabbit._names import Correspondents
 from bedplate.messaging.types import NO_HEADERS, Arrival, Headers, Outbound
 
 __all__ = ["incoming", "outgoing"]
 
-_make: Final = tuple.__new__  # a NamedTuple's own constructor costs four times as much
 _NO_HEADERS: Final = NO_HEADERS
 _LONGEST: Final = 0xFFFFFFFF
 """The longest expiry (milliseconds) that every RabbitMQ takes; the headers know the real one."""
@@ -18,27 +17,27 @@ _COUNTS: Final = ("x-acquired-count", "x-delivery-count")
 """Where a quorum queue says how often it handed a message out before, newest release first."""
 
 
-def outgoing(message: Outbound, known: Correspondents) -> Properties:
-    """Return the properties of a message. Its key travels as ``cluster_id``, which is unused."""
+def outgoing(message: Outbound, known: Correspondents) -> Content:
+    """Return the properties of a message, in the order of `bedplate.amqp091.Properties`.
+
+    Its key travels as ``cluster_id``, which is unused.
+    """
     ttl, reply_to = message.ttl, message.reply_to
-    return _make(
-        Properties,
-        (
-            message.content_type,
-            None,
-            message.headers or None,
-            2 if message.persistent else 1,
-            None,
-            message.correlation_id or None,
-            None if reply_to is None else known.text(reply_to),
-            None if ttl is None else _expiration(ttl),
-            message.id,
-            None,
-            message.kind or None,
-            None,
-            None,
-            message.key,
-        ),
+    return (
+        message.content_type,
+        None,
+        message.headers or None,
+        2 if message.persistent else 1,
+        None,
+        message.correlation_id or None,
+        None if reply_to is None else known.text(reply_to),
+        None if ttl is None else _expiration(ttl),
+        message.id,
+        None,
+        message.kind or None,
+        None,
+        None,
+        message.key,
     )
 
 
