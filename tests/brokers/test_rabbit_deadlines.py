@@ -13,8 +13,8 @@ import pytest
 from bedplate._floor.backoff import Backoff
 from bedplate.errors import ConnectFailed, DeadlineExceeded
 from bedplate.messaging import Address, Message, Transport, notify, rpc
+from bedplate.messaging.policy import TransportPolicy
 from bedplate.messaging.recovery import RecoveryPolicy
-from bedplate.messaging.transport import TransportPolicy
 from bedplate.messaging.types import Entity, Source, Topology
 from bedplate.testing.brokers import RabbitNode
 from bedplate.testing.relay import Relay

@@ -11,8 +11,8 @@ from bedplate._floor.backoff import Backoff
 from bedplate.errors import ReplyPathLost
 from bedplate.messaging import Address, Message, Transport, rpc
 from bedplate.messaging.drivers.rabbit import RabbitOptions
+from bedplate.messaging.policy import TransportPolicy
 from bedplate.messaging.recovery import RecoveryPolicy
-from bedplate.messaging.transport import TransportPolicy
 from bedplate.messaging.types import Entity, Topology
 from bedplate.testing.brokers import RabbitNode
 

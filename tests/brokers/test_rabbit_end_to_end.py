@@ -24,8 +24,8 @@ from bedplate.messaging import Address, Message, Transport, notify, rpc
 from bedplate.messaging.driver import LinkEvents
 from bedplate.messaging.drivers.rabbit import RabbitDriver, RabbitOptions
 from bedplate.messaging.drivers.rabbit._link import RabbitLink
+from bedplate.messaging.policy import TransportPolicy
 from bedplate.messaging.recovery import RecoveryPolicy
-from bedplate.messaging.transport import TransportPolicy
 from bedplate.messaging.types import Entity, Source, Topology
 from bedplate.messaging.url import TransportUrl
 from bedplate.testing.brokers import RabbitNode

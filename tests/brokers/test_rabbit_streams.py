@@ -9,8 +9,8 @@ import pytest
 from bedplate._floor.backoff import Backoff
 from bedplate.messaging import Address, Message, Transport, rpc
 from bedplate.messaging.drivers.rabbit import RabbitOptions
+from bedplate.messaging.policy import TransportPolicy
 from bedplate.messaging.recovery import RecoveryPolicy
-from bedplate.messaging.transport import TransportPolicy
 from bedplate.testing.brokers import RabbitNode
 
 pytestmark = [pytest.mark.needs("rabbit"), pytest.mark.usefixtures("real_time")]

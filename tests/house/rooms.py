@@ -41,8 +41,11 @@ WORLD = (*IMPURE, "selectors", "signal", "socket", "ssl", "subprocess")
 PURE = (
     "messaging.types",
     "messaging.calls",
+    "messaging.receiving",
     "messaging.intake",
     "messaging.recovery",
+    "messaging.figures",
+    "messaging.policy",
     "messaging.observe",
 )
 """The pure files of messaging, lowest first: each may use those before it."""
@@ -65,6 +68,7 @@ TRANSPORT = tuple(
         "delivery",
         "lookout",
         "line",
+        "stage",
         "outbox",
         "wheel",
         "crew",

@@ -8,8 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-
-from msgspec import Struct
+from typing import final
 
 from bedplate._floor.backoff import Backoff
 from bedplate._floor.token import chance
@@ -21,13 +20,15 @@ from bedplate.errors import (
     Unsupported,
 )
 from bedplate.messaging.driver import Link
-from bedplate.messaging.inflow import Demand, Inflow, Stage
-from bedplate.messaging.intake import Intake, IntakeTally
+from bedplate.messaging.figures import ConsumerStatistics
+from bedplate.messaging.inflow import Demand, Inflow
+from bedplate.messaging.intake import Intake
 from bedplate.messaging.line import Line
 from bedplate.messaging.lookout import Sight
+from bedplate.messaging.stage import Stage
 from bedplate.messaging.types import Entity, InletLost, Source
 
-__all__ = ["Consumer", "ConsumerStatistics", "Ended"]
+__all__ = ["Consumer", "Ended"]
 
 _log = logging.getLogger("bedplate.messaging")
 
@@ -40,18 +41,7 @@ Ended = Callable[[SubscriptionLost], object]
 """Called on the loop, once, when a source cannot be restored."""
 
 
-class ConsumerStatistics(Struct, frozen=True):
-    """How one consumer is doing. ``epoch`` counts how often its source was taken."""
-
-    address: str
-    live: bool
-    epoch: int
-    interruptions: int
-    unsettled: int
-    in_use: int
-    tally: IntakeTally
-
-
+@final
 class Consumer:
     """Brings the messages of one source to a callback, across all links.
 
@@ -75,7 +65,7 @@ class Consumer:
         self._epoch = 0
         self._interruptions = 0
         self._deaf = ""
-        self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._first: asyncio.Future[None] = stage.loop.create_future()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -111,7 +101,7 @@ class Consumer:
             Entity(source.address, source.group),
             self._line,
             self._epoch,
-            intake.tally.received,
+            intake.counts.received,
             idle=not intake.in_use and not intake.unsettled,
         )
 
@@ -233,7 +223,7 @@ class Consumer:
             self._intake,
             driver=self._line.route.url.driver,
             offers=link.offers,
-            release=self.grant,
+            consumer=self,
         )
 
     def _fail(self, error: Exception) -> None:

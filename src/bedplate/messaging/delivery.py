@@ -5,55 +5,27 @@ Carries what arrived and passes every decision on to whom it came through. Knows
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, final
+from typing import TYPE_CHECKING, Final, final
 
 from bedplate.messaging.intake import Verdict
 from bedplate.messaging.observe import Span, following
 from bedplate.messaging.types import Address, Arrival, Headers, Settle, Settlement
 
-__all__ = ["Delivery", "Dropped", "Keeper", "Receive"]
+if TYPE_CHECKING:
+    from bedplate.messaging.inflow import Inflow
 
-_ACK = Settle(Settlement.ACK)
-_REJECT = Settle(Settlement.REJECT)
-_EXTEND = Settle(Settlement.EXTEND)
-_NOW = Settle(Settlement.RETRY)
+__all__ = ["Delivery", "Dropped", "Receive"]
+
+_ACK: Final = Settle(Settlement.ACK)
+_REJECT: Final = Settle(Settlement.REJECT)
+_EXTEND: Final = Settle(Settlement.EXTEND)
+_NOW: Final = Settle(Settlement.RETRY)
 
 Receive = Callable[[list["Delivery"]], object]
 """Called on the loop with what one read brought, in order; must neither block nor raise."""
 Dropped = Callable[["Delivery", Verdict], object]
 """Called on the loop with a message and why it was not handed over: it expired, was done before,
 or was tried too often. Deciding about it has no effect: that is done."""
-
-
-class Keeper(Protocol):
-    """Whom a delivery came through, and who therefore settles it. ``tag`` is the broker's."""
-
-    release: Callable[[], object]
-    """Takes the credit of one delivery back."""
-
-    def settle(
-        self,
-        delivery: "Delivery",
-        tag: int,
-        how: Settle,
-        *,
-        backoff: bool,
-        error: BaseException | None,
-    ) -> bool:
-        """Decide about one that is not settled; see `Delivery.settle`."""
-        ...
-
-    def park(self, delivery: "Delivery", tag: int, why: str) -> bool:
-        """Set one aside that is not settled; see `Delivery.park`."""
-        ...
-
-    def start(self, delivery: "Delivery", tag: int) -> Verdict:
-        """Judge it; see `Delivery.start`."""
-        ...
-
-    def follow(self, delivery: "Delivery", verb: str, name: str) -> Span | None:
-        """Tell who follows work; see `Delivery.follow`."""
-        ...
 
 
 @final
@@ -75,7 +47,7 @@ class Delivery:
         arrival: Arrival,
         deadline: float | None = None,
         *,
-        keeper: Keeper | None = None,
+        keeper: "Inflow | None" = None,
         settled: bool = True,
         attempts: int = 1,
     ) -> None:

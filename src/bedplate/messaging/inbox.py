@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol, final
+from typing import TYPE_CHECKING, Protocol, final
 
 from bedplate._floor.backoff import Backoff
 from bedplate._floor.token import chance, token_hex
@@ -16,7 +16,6 @@ from bedplate.clock import Deadline
 from bedplate.errors import DeadlineExceeded, LinkLost, TransportClosed, TransportError, Unsupported
 from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.driver import Inlet, Link
-from bedplate.messaging.line import Line
 from bedplate.messaging.lookout import Sight
 from bedplate.messaging.observe import Observers, Received
 from bedplate.messaging.types import (
@@ -28,6 +27,9 @@ from bedplate.messaging.types import (
     Outbound,
     Source,
 )
+
+if TYPE_CHECKING:
+    from bedplate.messaging.switchboard import Switchboard
 
 __all__ = ["Inbox", "InboxListener", "PrivateDesk"]
 
@@ -54,38 +56,27 @@ class InboxListener(Protocol):
         ...
 
 
+@final
 class PrivateDesk:
     """The private address of a transport's talk line, and those who receive at it."""
 
     __slots__ = (
+        "_board",
         "_line",
         "_listeners",
-        "_observers",
         "_open",
-        "_send",
         "_sink",
+        "_stage",
         "_task",
         "address",
-        "check",
         "epoch",
         "failure",
-        "holds",
         "received",
     )
 
-    def __init__(
-        self,
-        line: Line,
-        send: Callable[[Outbound, int], None],
-        holds: Callable[[str], bool],
-        check: Callable[[], None],
-        observers: Observers,
-    ) -> None:
-        self._line = line
-        self._observers = observers
+    def __init__(self, board: "Switchboard") -> None:
+        self._board, self._line, self._stage = board, board.talk, board.stage
         self.received = 0
-        self._send, self.holds = send, holds
-        self.check = check
         self._listeners: dict[str, InboxListener] = {}
         self._open = asyncio.Event()
         self._sink: _Sink | None = None
@@ -149,11 +140,19 @@ class PrivateDesk:
                 stage="connecting",
             ) from self._line.trouble
 
+    def holds(self, message_id: str) -> bool:
+        """Whether a message waits on this side."""
+        return self._board.outbox.holds(message_id)
+
+    def check(self) -> None:
+        """Raise unless it may be used here and now."""
+        self._stage.check()
+
     def send(self, message: Outbound) -> None:
         """Send on the link of the current address, on that link only. Raises `LinkLost`."""
         if self.address is None:
             raise LinkLost(where=self.where, why="there is no link just now")
-        self._send(message, self._line.epoch)
+        self._board.post(message, self._line.epoch)
 
     def bounced(self, message_id: str, why: Bounce) -> None:
         """Tell everybody: only the sender knows the id."""
@@ -183,8 +182,9 @@ class PrivateDesk:
     def arrived(self, batch: Sequence[Arrival]) -> None:
         """Hand each arrival to the inbox it is for, or to all where its id does not say."""
         self.received += len(batch)
-        if self._observers:
-            self._observe(batch)
+        observers = self._stage.observers
+        if observers is not None:
+            self._observe(observers, batch)
         deliveries = [Delivery(arrival) for arrival in batch]
         listeners = self._listeners
         if len(listeners) == 1:
@@ -198,10 +198,10 @@ class PrivateDesk:
             for listener in to:
                 self._tell(partial(listener.arrived, group))
 
-    def _observe(self, batch: Sequence[Arrival]) -> None:
+    def _observe(self, observers: Observers, batch: Sequence[Arrival]) -> None:
         address = self.address or Address.private("")
         for arrival in batch:
-            self._observers.received(
+            observers.received(
                 Received(
                     address,
                     arrival.id,
@@ -287,6 +287,7 @@ class PrivateDesk:
         self._open.set()
 
 
+@final
 class _Sink:
     __slots__ = ("_spent", "deaf", "desk", "inlet", "over")
 

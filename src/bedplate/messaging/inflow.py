@@ -6,20 +6,20 @@ again. Opens and closes nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Protocol, final
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Final, final
 
 from bedplate._floor.token import chance
 from bedplate.errors import Unsupported
 from bedplate.messaging.delivery import Delivery, Dropped, Receive
 from bedplate.messaging.driver import Inlet
-from bedplate.messaging.intake import Intake, IntakePolicy, ParkedFor, Settling, Verdict
-from bedplate.messaging.observe import GivenUp, Observers, Received, Span, Work
+from bedplate.messaging.intake import Intake, ParkedFor, Settling, Verdict
+from bedplate.messaging.observe import GivenUp, Received, Span, Work
 from bedplate.messaging.parker import Parkings, SetAside
 from bedplate.messaging.parking import can_park, said
+from bedplate.messaging.receiving import IntakePolicy
+from bedplate.messaging.stage import Stage
 from bedplate.messaging.types import (
     Arrival,
     Capabilities,
@@ -31,58 +31,51 @@ from bedplate.messaging.types import (
     Support,
 )
 
-__all__ = ["Demand", "Inflow", "Stage"]
+if TYPE_CHECKING:
+    from bedplate.messaging.consumer import Consumer
 
-_NOW = Settle(Settlement.RETRY)
+__all__ = ["Demand", "Inflow"]
 
-
-class Stage(Protocol):
-    """What receiving needs of its transport."""
-
-    observers: Observers
-    followers: Observers | None
-    scheme: str
-
-    def now(self) -> float:
-        """Monotonic seconds."""
-        ...
-
-    def wall(self) -> float:
-        """Seconds since 1970."""
-        ...
-
-    def after(self, seconds: float, callback: Callable[[], object]) -> object:
-        """Call back later."""
-        ...
-
-    def here(self) -> None:
-        """Refuse another loop or process."""
-        ...
+_NOW: Final = Settle(Settlement.RETRY)
+_RUN: Final = Verdict.RUN
+_EXPIRED: Final = Verdict.EXPIRED
+_DUPLICATE: Final = Verdict.DUPLICATE
 
 
-class Demand(Struct, frozen=True, kw_only=True):
+@final
+class Demand:
     """What is to be received, and by whom. ``self_granting``: settling gives the credit back."""
 
-    source: Source
-    receive: Receive
-    credit: int
-    policy: IntakePolicy
-    set_aside: SetAside
-    dropped: Dropped | None = None
-    self_granting: bool = False
+    __slots__ = ("credit", "dropped", "policy", "receive", "self_granting", "set_aside", "source")
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        receive: Receive,
+        credit: int,
+        policy: IntakePolicy,
+        set_aside: SetAside,
+        dropped: Dropped | None = None,
+        self_granting: bool = False,
+    ) -> None:
+        self.source, self.receive, self.credit = source, receive, credit
+        self.policy, self.set_aside, self.dropped = policy, set_aside, dropped
+        self.self_granting = self_granting
 
 
 @final
 class Inflow:
     """The sink of one inlet, and the keeper of the deliveries that came through it.
 
-    ``release`` takes the credit of one delivery back, for the inlet that is open by then: the
-    consumer's business. ``over`` tells why
-    the inlet ended. What is decided about its deliveries after `end` reaches no broker.
+    ``over`` tells why the inlet ended. What is decided about its deliveries after `end` reaches no
+    broker.
     """
 
     __slots__ = (
+        "_acks",
         "_begun",
+        "_consumer",
         "_demand",
         "_driver",
         "_early",
@@ -93,7 +86,6 @@ class Inflow:
         "_stage",
         "inlet",
         "over",
-        "release",
     )
 
     def __init__(
@@ -104,15 +96,16 @@ class Inflow:
         *,
         driver: str,
         offers: Capabilities,
-        release: Callable[[], object],
+        consumer: "Consumer",
     ) -> None:
         self._stage, self._demand, self._intake = stage, demand, intake
-        self._driver, self._offers, self.release = driver, offers, release
+        self._driver, self._offers, self._consumer = driver, offers, consumer
+        self._acks = demand.source.ack
         self._live, self._begun = True, False
         self._early: list[Arrival] = []
-        self._parkings = Parkings(demand.source, demand.set_aside, intake.tally)
+        self._parkings = Parkings(demand.source, demand.set_aside, intake.counts)
         self.inlet: Inlet | None = None
-        self.over: asyncio.Future[InletLost] = asyncio.get_running_loop().create_future()
+        self.over: asyncio.Future[InletLost] = stage.loop.create_future()
 
     def begin(self) -> None:
         """Hand over what came, and from now on what comes."""
@@ -143,6 +136,10 @@ class Inflow:
             due = self._intake.grant_due()
             if due:
                 self.inlet.grant(due)
+
+    def release(self) -> None:
+        """Take the credit of one delivery back, for the inlet that is open by now."""
+        self._consumer.grant()
 
     # --- what the driver calls ------------------------------------------------------------------
 
@@ -183,22 +180,23 @@ class Inflow:
         if not extending:
             delivery.settled = True
         now = self._stage.now()
-        told: tuple[Settling, ...] | ParkedFor = ()
+        told: Settling | ParkedFor | None = None
         if self._live:
             drawn = chance() if backoff else 1.0
             told = self._intake.settle(tag, how, now, chance=drawn, delay=backoff)
-            if isinstance(told, tuple):
-                self._tell(told)
-                if told and told[0].how is not how and told[0].how.how is Settlement.REJECT:
-                    self._given_up(delivery, Verdict.PARK)  # the last attempt, without parking
-            else:
+            if isinstance(told, ParkedFor):
                 self._given_up(delivery, Verdict.PARK)
                 self._park(delivery, tag, told, said(error))
+            elif told is not None:
+                self._tell(told)
+                decided = told[1]
+                if decided is not how and decided.how is Settlement.REJECT:
+                    self._given_up(delivery, Verdict.PARK)  # the last attempt, without parking
         elif how.how is Settlement.ACK:
             self._intake.done(delivery.id, now)
         if self._demand.self_granting and not extending:
             delivery.release()
-        return bool(told)
+        return told is not None
 
     def park(self, delivery: Delivery, tag: int, why: str) -> bool:
         """Set a delivery aside because its receiver asks for it; return whether that is begun."""
@@ -216,23 +214,26 @@ class Inflow:
 
     def start(self, delivery: Delivery, tag: int) -> Verdict:
         """Judge a delivery once more, right before it is executed."""
-        self._stage.here()
-        now = self._stage.now()
-        if not self._demand.source.ack:
-            verdict = Verdict.EXPIRED if self._intake.late(delivery.deadline, now) else Verdict.RUN
+        stage = self._stage
+        stage.here()
+        now = stage.now()
+        if not self._acks:
+            verdict = _EXPIRED if self._intake.late(delivery.deadline, now) else _RUN
         elif delivery.settled or not self._live:
             verdict = Verdict.GONE
         else:
             ruling = self._intake.start(tag, now)
             verdict = ruling.verdict
-            if ruling.settle or verdict is not Verdict.RUN:
+            told = ruling.settle
+            if told is not None or verdict is not _RUN:
                 delivery.settled = True
             if ruling.park is not None:
                 self._park(delivery, tag, ruling.park, "")
-            self._tell(ruling.settle)
-        if verdict is Verdict.EXPIRED or verdict is Verdict.DUPLICATE:
+            if told is not None:
+                self._tell(told)
+        if verdict is _EXPIRED or verdict is _DUPLICATE:
             self._given_up(delivery, verdict)
-        if self._demand.self_granting and (delivery.settled or verdict is not Verdict.RUN):
+        if self._demand.self_granting and (delivery.settled or verdict is not _RUN):
             delivery.release()
         return verdict
 
@@ -263,13 +264,15 @@ class Inflow:
     # --- inside ---------------------------------------------------------------------------------
 
     def _judge(self, batch: Sequence[Arrival]) -> None:
-        now, wall = self._stage.now(), self._stage.wall()
-        intake, settled = self._intake, not self._demand.source.ack
-        followed = self._stage.followers is not None
+        stage, intake = self._stage, self._intake
+        now, wall = stage.now(), stage.wall()
+        settled = not self._acks
+        observed, followed = stage.observers is not None, stage.followers is not None
         ready: list[Delivery] = []
         for arrival in batch:
             ruling = intake.arrive(arrival, now, wall)
-            if ruling.verdict is Verdict.RUN:
+            verdict = ruling.verdict
+            if verdict is _RUN:
                 delivery = Delivery(
                     arrival,
                     ruling.deadline,
@@ -281,16 +284,17 @@ class Inflow:
                     delivery.arrived = now
                 ready.append(delivery)
             else:
-                self._tell(ruling.settle)
+                if ruling.settle is not None:
+                    self._tell(ruling.settle)
                 unseen = Delivery(arrival, ruling.deadline, attempts=ruling.attempts)
                 if ruling.park is not None:
                     self._park(unseen, arrival.tag, ruling.park, "")
                 if self._demand.dropped is not None:
-                    self._report(self._demand.dropped, unseen, ruling.verdict)
-            if self._stage.observers:
-                self._observe(arrival, ruling.verdict)
-                if ruling.verdict is not Verdict.RUN:
-                    self._given_up(arrival, ruling.verdict)
+                    self._report(self._demand.dropped, unseen, verdict)
+            if observed:
+                self._observe(arrival, verdict)
+                if verdict is not _RUN:
+                    self._given_up(arrival, verdict)
         self.grant_due()
         if ready:
             self._hand_over(ready)
@@ -303,7 +307,9 @@ class Inflow:
         """Settle what is set aside; what is not comes again when the inlet is over."""
         if done:
             here = tag if self._live else None
-            self._tell(self._intake.parked(here, delivery.id, self._stage.now()))
+            told = self._intake.parked(here, delivery.id, self._stage.now())
+            if told is not None:
+                self._tell(told)
         self.release()
 
     def _report(self, dropped: Dropped, delivery: Delivery, verdict: Verdict) -> None:
@@ -311,7 +317,7 @@ class Inflow:
             dropped(delivery, verdict)
         except Exception as error:  # noqa: BLE001 - reported; what was decided stays
             address = self._demand.source.address
-            asyncio.get_running_loop().call_exception_handler(
+            self._stage.loop.call_exception_handler(
                 {"message": f"who hears of drops at {address} raised", "exception": error}
             )
 
@@ -320,7 +326,7 @@ class Inflow:
             self._demand.receive(ready)
         except Exception as error:  # noqa: BLE001 - reported; the messages go back
             source = self._demand.source
-            asyncio.get_running_loop().call_exception_handler(
+            self._stage.loop.call_exception_handler(
                 {"message": f"the receiver of {source.address} raised", "exception": error}
             )
             for delivery in ready:
@@ -331,46 +337,51 @@ class Inflow:
     def _require(self, how: Settlement) -> None:
         if how is Settlement.ACK:
             return
+        offers = self._offers
         offered = {
-            Settlement.RETRY: self._offers.retry,
-            Settlement.REJECT: self._offers.reject,
-            Settlement.EXTEND: self._offers.extend,
+            Settlement.RETRY: offers.retry,
+            Settlement.REJECT: offers.reject,
+            Settlement.EXTEND: offers.extend,
         }[how]
         if offered is Support.NO:
             raise Unsupported(driver=self._driver, what=how.value)
 
-    def _tell(self, settlings: tuple[Settling, ...]) -> None:
-        if not self._live or self.inlet is None:
+    def _tell(self, told: Settling) -> None:
+        inlet = self.inlet
+        if not self._live or inlet is None:
             return
-        for tag, how in settlings:
-            delayed = how.how is Settlement.RETRY and how.delay > 0
-            if delayed and self._offers.delay is not Support.NATIVE:
-                # The broker cannot wait, so we do, holding the delivery unsettled towards it.
-                self._stage.after(how.delay, partial(self._tell_late, tag))
-            else:
-                self.inlet.settle(tag, how)
+        tag, how = told
+        delay = how.delay
+        if delay > 0 and how.how is Settlement.RETRY and self._offers.delay is not Support.NATIVE:
+            # The broker cannot wait, so we do, holding the delivery unsettled towards it.
+            self._stage.after(delay, partial(self._tell_late, tag))
+        else:
+            inlet.settle(tag, how)
 
     def _tell_late(self, tag: int) -> None:
         if self._live and self.inlet is not None:
             self.inlet.settle(tag, _NOW)
 
     def _observe(self, arrival: Arrival, verdict: Verdict) -> None:
-        self._stage.observers.received(
-            Received(
-                self._demand.source.address,
-                arrival.id,
-                arrival.kind,
-                len(arrival.body),
-                arrival.headers,
-                arrival.redelivered,
-                verdict.value,
-                arrival.correlation_id,
+        observers = self._stage.observers
+        if observers is not None:
+            observers.received(
+                Received(
+                    self._demand.source.address,
+                    arrival.id,
+                    arrival.kind,
+                    len(arrival.body),
+                    arrival.headers,
+                    arrival.redelivered,
+                    verdict.value,
+                    arrival.correlation_id,
+                )
             )
-        )
 
     def _given_up(self, message: Arrival | Delivery, verdict: Verdict) -> None:
-        if self._stage.observers:
-            self._stage.observers.given_up(
+        observers = self._stage.observers
+        if observers is not None:
+            observers.given_up(
                 GivenUp(
                     self._demand.source.address,
                     message.id,

@@ -7,22 +7,18 @@ draws no random numbers.
 """
 
 import enum
-import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from math import inf
+from typing import Final, NamedTuple, final
 
-from msgspec import Struct
-
-from bedplate._floor.backoff import Backoff
-from bedplate.messaging.types import NO_HEADERS, Arrival, Headers, Settle, Settlement
+from bedplate.messaging.receiving import Ack, IntakePolicy, IntakeTally
+from bedplate.messaging.types import NO_HEADERS, Arrival, Headers, HeaderValue, Settle, Settlement
 
 __all__ = [
     "DEADLINE_HEADER",
     "TTL_HEADER",
-    "Ack",
     "Intake",
-    "IntakePolicy",
-    "IntakeTally",
+    "IntakeCounts",
     "LowWater",
     "ParkedFor",
     "Ruling",
@@ -32,27 +28,13 @@ __all__ = [
     "limits",
 ]
 
-DEADLINE_HEADER = "bedplate-deadline"
+DEADLINE_HEADER: Final = "bedplate-deadline"
 """Header: wall-clock seconds since 1970 after which the message is of no use."""
-TTL_HEADER = "bedplate-ttl"
+TTL_HEADER: Final = "bedplate-ttl"
 """Header: seconds of life the message had left when it was sent."""
 
-_ACK = Settle(Settlement.ACK)
-_REJECT = Settle(Settlement.REJECT)
-_NOTHING: "tuple[Settling, ...]" = ()
-
-
-class Ack(enum.Enum):
-    """When a delivery is acknowledged."""
-
-    START = "start"
-    """When its execution begins: it runs at most once.
-
-    If the link dies before the broker has read that, the broker hands the message out again: this
-    receiver drops the repeat, another one cannot know.
-    """
-    DONE = "done"
-    """When it is settled afterwards: it runs at least once."""
+Settling = tuple[int, Settle]
+"""One decision to pass to the broker: the tag it is about, and how it is settled."""
 
 
 class Verdict(enum.Enum):
@@ -82,80 +64,126 @@ class ParkedFor(enum.Enum):
     """Its receiver asked for it."""
 
 
-class IntakePolicy(Struct, frozen=True, kw_only=True):
-    """How one subscription treats its deliveries. Times are in seconds.
-
-    ``attempts`` bounds how often one message runs (None: no bound), counted by the broker where it
-    counts and by message id otherwise. After that it is parked, or, without ``park``, rejected,
-    which dead-letters it where the broker is set up so. ``park_expired`` and ``park_rejected`` park
-    those as well. ``park_limit`` bounds how many messages a parking place holds (None: no bound):
-    what finds it full stays where it was, and setting it aside is tried again later. ``backoff``
-    paces retries that name no delay. The last ``window`` ids that were done within
-    ``window_seconds`` are remembered to drop repeats; 0 remembers none, and messages without id are
-    never taken for repeats. ``skew`` is how far ahead of a sender's this machine's clock is
-    believed to run at most: so much longer a message counts as alive.
-    """
-
-    ack: Ack = Ack.DONE
-    attempts: int | None = 10
-    backoff: Backoff = Backoff(1.0, 2.0, 300.0)
-    window: int = 1000
-    window_seconds: float = 300.0
-    skew: float = 0.0
-    park: bool = True
-    park_expired: bool = False
-    park_rejected: bool = False
-    park_limit: int | None = None
+_RUN: Final = Verdict.RUN
+_START: Final = Ack.START
+_RETRY: Final = Settlement.RETRY
+_ACK: Final = Settle(Settlement.ACK)
+_REJECT: Final = Settle(Settlement.REJECT)
 
 
-class Settling(NamedTuple):
-    """One decision to pass to the broker."""
-
-    tag: int
-    how: Settle
-
-
-class Ruling(NamedTuple):
+@final
+class Ruling:
     """A verdict, the monotonic time the message is good for, and what to tell the broker now.
 
     ``attempts`` is how often the message was handed over, this time included. With ``park`` the
     broker is told nothing yet: the message is to be set aside first, and `Intake.parked` told.
     """
 
-    verdict: Verdict
-    deadline: float | None = None
-    settle: "tuple[Settling, ...]" = ()
-    attempts: int = 1
-    park: ParkedFor | None = None
+    __slots__ = ("attempts", "deadline", "park", "settle", "verdict")
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        deadline: float | None = None,
+        settle: Settling | None = None,
+        attempts: int = 1,
+        park: ParkedFor | None = None,
+    ) -> None:
+        self.verdict = verdict
+        self.deadline = deadline
+        self.settle = settle
+        self.attempts = attempts
+        self.park = park
 
 
-class IntakeTally(Struct):
-    """Counts since the subscription began. What is ``parked`` is set aside for sure."""
+@final
+class IntakeCounts:
+    """What an `IntakeTally` is made from; counting must cost next to nothing."""
 
-    received: int = 0
-    expired: int = 0
-    duplicates: int = 0
-    parked: int = 0
-    acked: int = 0
-    retried: int = 0
-    rejected: int = 0
-    overrun: int = 0
-    """Deliveries beyond the credit granted: a driver or broker that does not keep to it."""
-    park_failures: int = 0
-    """How often setting a message aside failed; it stays where it was and is tried again."""
+    __slots__ = (
+        "acked",
+        "duplicates",
+        "expired",
+        "overrun",
+        "park_failures",
+        "parked",
+        "received",
+        "rejected",
+        "retried",
+    )
+
+    def __init__(self) -> None:
+        self.received = self.expired = self.duplicates = self.parked = 0
+        self.acked = self.retried = self.rejected = self.overrun = self.park_failures = 0
+
+    def tally(self) -> IntakeTally:
+        """Return the counts as they are now."""
+        return IntakeTally(
+            self.received,
+            self.expired,
+            self.duplicates,
+            self.parked,
+            self.acked,
+            self.retried,
+            self.rejected,
+            self.overrun,
+            self.park_failures,
+        )
 
 
-class _Open(Struct):
-    id: str
-    lane: int
-    position: int | None
-    deadline: float | None
-    attempts: int
-    started: bool = False
-    parking: bool = False
+@final
+class _Open:
+    """A delivery that is not settled."""
+
+    __slots__ = ("arrival", "attempts", "deadline", "id", "parking", "started")
+
+    def __init__(
+        self, arrival: Arrival, message_id: str, deadline: float | None, attempts: int
+    ) -> None:
+        self.arrival = arrival
+        self.id = message_id
+        self.deadline = deadline
+        self.attempts = attempts
+        self.started = self.parking = False
 
 
-_GONE = Ruling(Verdict.GONE)
+@final
+class _Done:
+    """The ids that were done last, at most ``window`` of them, each for so many seconds."""
+
+    __slots__ = ("_first", "_ids", "_seconds", "_until", "_window")
+
+    def __init__(self, window: int, seconds: float) -> None:
+        self._window, self._seconds = window, seconds
+        self._until: dict[str, float] = {}
+        # In the order they were done: a ring that is read from ``_first`` once it is full.
+        self._ids: list[str] = []
+        self._first = 0
+
+    def has(self, message_id: str, now: float) -> bool:
+        """Whether a message of this id was done and is not forgotten."""
+        until = self._until.get(message_id)
+        return until is not None and now < until
+
+    def add(self, message_id: str, now: float) -> None:
+        """Remember an id, or remember it for longer."""
+        if not message_id or self._window <= 0:
+            return
+        if message_id in self._until:
+            ids, first = self._ids, self._first
+            self._ids, self._first = ids[first:] + ids[:first], 0
+            self._ids.remove(message_id)
+        self._until[message_id] = now + self._seconds
+        if len(self._ids) < self._window:
+            self._ids.append(message_id)
+            return
+        first = self._first
+        del self._until[self._ids[first]]
+        self._ids[first] = message_id
+        self._first = first + 1 if first + 1 < self._window else 0
+
+
+_GONE: Final = Ruling(Verdict.GONE)
 
 
 def limits(headers: Headers, ttl: float, wall: float) -> Headers:
@@ -172,19 +200,26 @@ def limit_of(headers: Headers, now: float, wall: float, skew: float = 0.0) -> fl
     """
     if headers is NO_HEADERS:
         return None
-    end, left = _number(headers.get(DEADLINE_HEADER)), _number(headers.get(TTL_HEADER))
-    if end is not None:
+    found = headers if isinstance(headers, dict) else dict(headers)
+    end, left = _number(found.get(DEADLINE_HEADER)), _number(found.get(TTL_HEADER))
+    if end != inf:
         by_clock = end + skew - wall
-        left = by_clock if left is None else min(by_clock, left)
-    return None if left is None else now + left
+        left = min(left, by_clock)
+    return None if left == inf else now + left
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    return None
+def _number(value: HeaderValue) -> float:
+    """Return the number in a header, infinity for what is no finite one."""
+    if isinstance(value, float):
+        number = value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        number = float(value)
+    else:
+        return inf
+    return number if -inf < number < inf else inf
 
 
+@final
 class Intake:
     """The deliveries of one subscription, from arrival to settlement, over all its links.
 
@@ -197,6 +232,8 @@ class Intake:
 
     __slots__ = (
         "_acks",
+        "_at_start",
+        "_attempts",
         "_credit",
         "_done",
         "_in_use",
@@ -204,9 +241,10 @@ class Intake:
         "_open",
         "_open_ids",
         "_outstanding",
+        "_skew",
         "_tries",
+        "counts",
         "policy",
-        "tally",
     )
 
     def __init__(
@@ -215,16 +253,24 @@ class Intake:
         if credit < 1:
             raise ValueError(f"a subscription needs a credit of at least 1, not {credit}")
         self.policy = policy
-        self.tally = IntakeTally()
+        self.counts = IntakeCounts()
+        self._at_start = policy.ack is _START
+        self._skew = policy.skew
+        self._attempts = policy.attempts
         self._acks = acks
         self._credit = credit
         self._in_use = 0
         self._outstanding = 0
         self._open: dict[int, _Open] = {}
         self._open_ids: set[str] = set()
-        self._done: dict[str, float] = {}
+        self._done = _Done(policy.window, policy.window_seconds)
         self._tries: dict[str, int] = {}
         self._lanes = LowWater() if ordered else None
+
+    @property
+    def tally(self) -> IntakeTally:
+        """What was counted so far."""
+        return self.counts.tally()
 
     # --- credit ---------------------------------------------------------------------------------
 
@@ -271,45 +317,30 @@ class Intake:
 
         Or, if it is to be parked, when `parked` is told so.
         """
-        tally = self.tally
-        tally.received += 1
+        counts = self.counts
+        counts.received += 1
         if self._outstanding:
             self._outstanding -= 1
         else:
-            tally.overrun += 1
-        deadline = limit_of(arrival.headers, now, wall, self.policy.skew)
-        ordered = self._lanes is not None and arrival.position is not None
-        if ordered:
-            self._lane_arrived(arrival)
-        attempts = self._attempts(arrival)
-        policy = self.policy
-        verdict = Verdict.RUN
-        how = park = None
-        if deadline is not None and deadline <= now:
-            tally.expired += 1
-            verdict, how = Verdict.EXPIRED, _ACK
-            park = ParkedFor.EXPIRED if policy.park_expired else None
-        elif self._repeated(arrival.id, now):
-            tally.duplicates += 1
-            verdict, how = Verdict.DUPLICATE, _ACK
-        elif policy.attempts is not None and attempts > policy.attempts:
-            verdict, how = Verdict.PARK, _REJECT
-            park = ParkedFor.ATTEMPTS if policy.park else None
-            tally.rejected += park is None
-        if how is None or (park is not None and self._acks):
+            counts.overrun += 1
+        deadline = limit_of(arrival.headers, now, wall, self._skew)
+        if self._lanes is not None and arrival.position is not None:
+            self._lanes.arrive(arrival.lane, arrival.position, arrival.tag)
+        message_id = arrival.id
+        attempts = self._count(arrival, message_id)
+        verdict = self._judged(deadline, message_id, attempts, now)
+        park = None if verdict is _RUN else self._parked_for(verdict)
+        if verdict is _RUN or (park is not None and self._acks):
             self._in_use += 1
             if self._acks:
-                position = arrival.position if ordered else None
-                self._open[arrival.tag] = entry = _Open(
-                    arrival.id, arrival.lane, position, deadline, attempts
-                )
-                if arrival.id:
-                    self._open_ids.add(arrival.id)
+                self._open[arrival.tag] = entry = _Open(arrival, message_id, deadline, attempts)
+                if message_id:
+                    self._open_ids.add(message_id)
                 if park is not None:
                     entry.started = entry.parking = True
-            return Ruling(verdict, deadline, _NOTHING, attempts, park)
-        settle = self._tell(arrival.tag, arrival.lane, arrival.position if ordered else None, how)
-        return Ruling(verdict, deadline, settle, attempts)
+            return Ruling(verdict, deadline, None, attempts, park)
+        how = _REJECT if verdict is Verdict.PARK else _ACK
+        return Ruling(verdict, deadline, self._told(arrival, arrival.tag, how), attempts)
 
     def start(self, tag: int, now: float) -> Ruling:
         """Judge again at the moment of execution; only on RUN may it run, and only once.
@@ -319,36 +350,35 @@ class Intake:
         entry = self._open.get(tag)
         if entry is None or entry.started:
             return _GONE
-        if entry.deadline is not None and entry.deadline <= now:
-            self.tally.expired += 1
+        deadline = entry.deadline
+        if deadline is not None and deadline <= now:
+            self.counts.expired += 1
             if self.policy.park_expired:
                 self._set_aside(entry)
-                return Ruling(
-                    Verdict.EXPIRED, entry.deadline, _NOTHING, entry.attempts, ParkedFor.EXPIRED
-                )
-            return Ruling(Verdict.EXPIRED, entry.deadline, self._close(tag, entry, _ACK))
-        if self._done_before(entry.id, now):
-            self.tally.duplicates += 1
-            return Ruling(Verdict.DUPLICATE, entry.deadline, self._close(tag, entry, _ACK))
+                return Ruling(Verdict.EXPIRED, deadline, None, entry.attempts, ParkedFor.EXPIRED)
+            return Ruling(Verdict.EXPIRED, deadline, self._close(tag, entry, _ACK))
+        if self._done.has(entry.id, now):
+            self.counts.duplicates += 1
+            return Ruling(Verdict.DUPLICATE, deadline, self._close(tag, entry, _ACK))
         entry.started = True
-        if entry.id:
-            self._count_try(entry.id)
-        if self.policy.ack is Ack.DONE:
-            return Ruling(Verdict.RUN, entry.deadline)
-        self.tally.acked += 1
-        self._remember(entry.id, now)
-        return Ruling(Verdict.RUN, entry.deadline, self._close(tag, entry, _ACK))
+        if not self._at_start:
+            if entry.id:
+                self._count_try(entry.id)
+            return Ruling(_RUN, deadline)
+        self.counts.acked += 1
+        self._done.add(entry.id, now)
+        return Ruling(_RUN, deadline, self._close(tag, entry, _ACK))
 
     def late(self, deadline: float | None, now: float) -> bool:
         """Judge a delivery without acknowledgement at the moment of execution: is it too late?"""
         if deadline is None or deadline > now:
             return False
-        self.tally.expired += 1
+        self.counts.expired += 1
         return True
 
     def settle(
         self, tag: int, how: Settle, now: float, *, chance: float = 1.0, delay: bool = True
-    ) -> tuple[Settling, ...] | ParkedFor:
+    ) -> Settling | ParkedFor | None:
         """Decide about a delivery once; a later decision, or one for a dead inlet, is nothing.
 
         What is to be parked is answered with the reason: set it aside, and tell `parked`. Without
@@ -357,34 +387,33 @@ class Intake:
         """
         entry = self._open.get(tag)
         if entry is None or entry.parking:
-            return _NOTHING
-        if how.how is Settlement.EXTEND:
-            return (Settling(tag, how),)
-        if how.how is Settlement.RETRY:
-            bound = self.policy.attempts
+            return None
+        decision = how.how
+        if decision is Settlement.EXTEND:
+            return tag, how
+        if decision is _RETRY:
+            bound = self._attempts
             if bound is not None and entry.attempts >= bound:
                 if self.policy.park:
                     self._set_aside(entry)
                     return ParkedFor.ATTEMPTS
-                self.tally.rejected += 1
+                self.counts.rejected += 1
                 how = _REJECT
             else:
-                self.tally.retried += 1
+                self.counts.retried += 1
                 if delay and how.delay == 0.0:
-                    how = Settle(
-                        Settlement.RETRY, self.policy.backoff.delay(entry.attempts, chance)
-                    )
-                if entry.position is not None:
+                    how = Settle(_RETRY, self.policy.backoff.delay(entry.attempts, chance))
+                if self._lanes is not None and entry.arrival.position is not None:
                     entry.started, entry.attempts = False, entry.attempts + 1
-                    return _NOTHING
-        elif how.how is Settlement.ACK:
-            self.tally.acked += 1
-            self._remember(entry.id, now)
+                    return None
+        elif decision is Settlement.ACK:
+            self.counts.acked += 1
+            self._done.add(entry.id, now)
         elif self.policy.park_rejected:
             self._set_aside(entry)
             return ParkedFor.REJECTED
         else:
-            self.tally.rejected += 1
+            self.counts.rejected += 1
         return self._close(tag, entry, how)
 
     def park(self, tag: int) -> ParkedFor | None:
@@ -395,27 +424,27 @@ class Intake:
         self._set_aside(entry)
         return ParkedFor.ASKED
 
-    def parked(self, tag: int | None, message_id: str, now: float) -> tuple[Settling, ...]:
+    def parked(self, tag: int | None, message_id: str, now: float) -> Settling | None:
         """Note that a message is set aside for sure, and say so to the broker.
 
         ``tag`` None: its inlet ended meanwhile; when the broker delivers it again, it is dropped.
         The credit that setting it aside took is not released by this.
         """
-        self.tally.parked += 1
-        self._remember(message_id, now)
+        self.counts.parked += 1
+        self._done.add(message_id, now)
         entry = None if tag is None else self._open.get(tag)
-        return _NOTHING if tag is None or entry is None else self._close(tag, entry, _ACK)
+        return None if tag is None or entry is None else self._close(tag, entry, _ACK)
 
     def done(self, message_id: str, now: float) -> None:
         """Note that a message of an inlet that ended was done after all; its repeat is dropped."""
-        self._remember(message_id, now)
+        self._done.add(message_id, now)
 
     # --- the inlet ------------------------------------------------------------------------------
 
     def revoke(self, lanes: frozenset[int]) -> None:
         """Forget the deliveries of lanes that were taken away: others will get them."""
         for tag, entry in tuple(self._open.items()):
-            if entry.lane in lanes:
+            if entry.arrival.lane in lanes:
                 del self._open[tag]
                 self._open_ids.discard(entry.id)
         if self._lanes is not None:
@@ -431,35 +460,60 @@ class Intake:
 
     # --- inside ---------------------------------------------------------------------------------
 
+    def _judged(
+        self, deadline: float | None, message_id: str, attempts: int, now: float
+    ) -> Verdict:
+        if deadline is not None and deadline <= now:
+            self.counts.expired += 1
+            return Verdict.EXPIRED
+        if self._repeated(message_id, now):
+            self.counts.duplicates += 1
+            return Verdict.DUPLICATE
+        if self._attempts is not None and attempts > self._attempts:
+            return Verdict.PARK
+        return _RUN
+
+    def _parked_for(self, verdict: Verdict) -> ParkedFor | None:
+        """Return why a message that does not run is parked; None: it is settled."""
+        if verdict is Verdict.EXPIRED:
+            return ParkedFor.EXPIRED if self.policy.park_expired else None
+        if verdict is not Verdict.PARK:
+            return None
+        if self.policy.park:
+            return ParkedFor.ATTEMPTS
+        self.counts.rejected += 1
+        return None
+
     def _set_aside(self, entry: _Open) -> None:
         """Keep a delivery unsettled, and a credit in use, until it is parked."""
         entry.parking = entry.started = True
         self._in_use += 1
 
-    def _close(self, tag: int, entry: _Open, how: Settle) -> tuple[Settling, ...]:
+    def _close(self, tag: int, entry: _Open, how: Settle) -> Settling | None:
         del self._open[tag]
         self._open_ids.discard(entry.id)
-        if how.how is not Settlement.RETRY:
+        if self._tries and how.how is not _RETRY:
             self._tries.pop(entry.id, None)
-        return self._tell(tag, entry.lane, entry.position, how)
+        return self._told(entry.arrival, tag, how)
 
-    def _tell(self, tag: int, lane: int, position: int | None, how: Settle) -> tuple[Settling, ...]:
+    def _told(self, arrival: Arrival, tag: int, how: Settle) -> Settling | None:
+        """Return what to tell the broker about a decision; None: nothing, or nothing yet."""
         if not self._acks:
-            return _NOTHING
-        if self._lanes is None or position is None:
-            return (Settling(tag, how),)
-        commit = self._lanes.settle(lane, position)
-        return _NOTHING if commit is None else (Settling(commit, _ACK),)
+            return None
+        if self._lanes is None or arrival.position is None:
+            return tag, how
+        commit = self._lanes.settle(arrival.lane, arrival.position)
+        return None if commit is None else (commit, _ACK)
 
-    def _lane_arrived(self, arrival: Arrival) -> None:
-        if self._lanes is not None and arrival.position is not None:
-            self._lanes.arrive(arrival.lane, arrival.position, arrival.tag)
-
-    def _attempts(self, arrival: Arrival) -> int:
-        if arrival.attempts is not None:
-            return arrival.attempts
-        seen = self._tries.get(arrival.id, 0) + 1 if arrival.id else 1
-        return max(seen, 2) if arrival.redelivered else seen
+    def _count(self, arrival: Arrival, message_id: str) -> int:
+        """Return how often a message was handed over, this time included."""
+        counted = arrival.attempts
+        if counted is not None:
+            return counted
+        seen = 1
+        if self._tries and message_id:
+            seen += self._tries.get(message_id, 0)
+        return 2 if seen < 2 and arrival.redelivered else seen
 
     def _count_try(self, message_id: str) -> None:
         tries = self._tries
@@ -470,21 +524,7 @@ class Intake:
     def _repeated(self, message_id: str, now: float) -> bool:
         if not message_id:
             return False
-        return message_id in self._open_ids or self._done_before(message_id, now)
-
-    def _done_before(self, message_id: str, now: float) -> bool:
-        until = self._done.get(message_id)
-        return until is not None and now < until
-
-    def _remember(self, message_id: str, now: float) -> None:
-        window = self.policy.window
-        if not message_id or not window:
-            return
-        done = self._done
-        done.pop(message_id, None)
-        done[message_id] = now + self.policy.window_seconds
-        if len(done) > window:
-            del done[next(iter(done))]
+        return message_id in self._open_ids or self._done.has(message_id, now)
 
 
 class _Lane(NamedTuple):
@@ -493,6 +533,7 @@ class _Lane(NamedTuple):
     settled: set[int]
 
 
+@final
 class LowWater:
     """How far each lane may be committed: up to where everything is settled, never beyond.
 

@@ -6,38 +6,16 @@ Decides the ttl of one message by where it goes and what it says itself. Pure.
 import math
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import Final, final
 
-from msgspec import Struct
-
+from bedplate.messaging.policy import TtlRule
 from bedplate.messaging.types import Address, Kind
 
-__all__ = ["Lifetimes", "TtlRule", "check_ttl"]
+__all__ = ["Lifetimes", "check_ttl"]
 
-_KEPT = 1000
-_PARKED = "parked:"
+_KEPT: Final = 1000
+_PARKED: Final = "parked:"
 """How the names of parking places begin, from which nothing may vanish."""
-
-
-class TtlRule(Struct, frozen=True, kw_only=True):
-    """How long what goes to some targets may wait for its receiver, in seconds.
-
-    ``topic`` and ``exchange`` are shell patterns (``notifications.*``) for a topic, its servers and
-    its fanout. A message that says no ttl has the ``default``; one that says a longer one than the
-    ``maximum``, or would live for ever, has that. Of the rules that match a target the first that
-    has a default and the first that has a maximum count. Raises ValueError for senseless numbers.
-    """
-
-    topic: str = "*"
-    exchange: str = "*"
-    default: float | None = None
-    maximum: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, seconds in (("default", self.default), ("maximum", self.maximum)):
-            if seconds is not None and not 0 < seconds < math.inf:
-                raise ValueError(f"{name}={seconds!r}: give a number of seconds above 0, or None")
-        if self.default is not None and self.maximum is not None and self.default > self.maximum:
-            raise ValueError(f"default={self.default!r} is more than maximum={self.maximum!r}")
 
 
 def check_ttl(ttl: float | None) -> None:
@@ -49,6 +27,7 @@ def check_ttl(ttl: float | None) -> None:
         )
 
 
+@final
 class Lifetimes:
     """Rules for a transport's messages; see `TtlRule`. Keeps what they say of each target.
 

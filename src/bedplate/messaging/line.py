@@ -6,9 +6,7 @@ what is sent or received over it.
 
 import asyncio
 import logging
-from typing import Protocol
-
-from msgspec import Struct
+from typing import Protocol, final
 
 from bedplate._floor.token import chance
 from bedplate.clock import Clock
@@ -20,45 +18,54 @@ from bedplate.errors import (
     TransportError,
 )
 from bedplate.messaging.driver import Driver, Link
+from bedplate.messaging.figures import LineStatistics
 from bedplate.messaging.recovery import Recovery, RecoveryPolicy
 from bedplate.messaging.types import Address, Bounce, Notice
 from bedplate.messaging.url import TransportUrl
 from bedplate.messaging.wheel import Wheel
 
-__all__ = ["Line", "LineEvents", "LineStatistics", "Route"]
+__all__ = ["Line", "LineEvents", "Route"]
 
 _log = logging.getLogger("bedplate.messaging")
 
 
-class Route(Struct, frozen=True):
+@final
+class Route:
     """What it takes to connect. Times are in seconds."""
 
-    driver: Driver
-    url: TransportUrl
-    options: Section
-    clock: Clock
-    wheel: Wheel
-    recovery: RecoveryPolicy = RecoveryPolicy()
-    connect_timeout: float = 10.0
-    close_timeout: float = 5.0
+    __slots__ = (
+        "clock",
+        "close_timeout",
+        "connect_timeout",
+        "driver",
+        "options",
+        "recovery",
+        "url",
+        "wheel",
+    )
+
+    def __init__(
+        self,
+        *,
+        driver: Driver,
+        url: TransportUrl,
+        options: Section,
+        clock: Clock,
+        wheel: Wheel,
+        recovery: RecoveryPolicy | None = None,
+        connect_timeout: float = 10.0,
+        close_timeout: float = 5.0,
+    ) -> None:
+        self.driver, self.url, self.options = driver, url, options
+        self.clock, self.wheel = clock, wheel
+        self.recovery = recovery or RecoveryPolicy()
+        self.connect_timeout, self.close_timeout = connect_timeout, close_timeout
 
     @property
     def where(self) -> str:
         """The brokers as people write them, without credentials."""
         hosts = ",".join(host.where for host in self.url.hosts)
         return hosts or f"{self.url.driver}:{self.url.vhost}"
-
-
-class LineStatistics(Struct, frozen=True):
-    """How one line is doing. ``up_for`` is in seconds; ``why`` says what the last link died of."""
-
-    name: str
-    up: bool
-    epoch: int
-    reconnects: int
-    failures: int
-    up_for: float
-    why: str
 
 
 class LineEvents(Protocol):
@@ -93,6 +100,7 @@ class LineEvents(Protocol):
         ...
 
 
+@final
 class _Ears:
     """The events of one link: heard while that link is the line's, and never after."""
 
@@ -119,6 +127,7 @@ class _Ears:
         self._line.events.noticed(note)
 
 
+@final
 class Line:
     """One purpose's connection, kept up: ``link`` is the live one or None, ``epoch`` counts all."""
 

@@ -6,8 +6,7 @@ to one address leave in the order they came.
 
 from collections import Counter
 from collections.abc import Callable
-
-from msgspec import Struct
+from typing import final
 
 from bedplate.errors import BufferFull, LinkLost
 from bedplate.messaging.driver import Receipt
@@ -17,7 +16,8 @@ from bedplate.messaging.wheel import Timer
 __all__ = ["Held", "Outbox"]
 
 
-class Held(Struct, eq=False):
+@final
+class Held:
     """One message on its way to a link, which may have to wait.
 
     ``until`` ends the message's life (monotonic), ``epoch`` is the only one it is for. ``gone``
@@ -25,14 +25,20 @@ class Held(Struct, eq=False):
     what the sender is waiting for.
     """
 
-    message: Outbound
-    until: float | None = None
-    epoch: int | None = None
-    gone: Callable[[Exception | None], object] | None = None
-    receipt: Receipt | None = None
-    timer: Timer | None = None
-    stage: str = "sending"
-    key: int = 0
+    __slots__ = ("epoch", "gone", "key", "message", "receipt", "stage", "timer", "until")
+
+    def __init__(
+        self,
+        message: Outbound,
+        until: float | None = None,
+        epoch: int | None = None,
+        gone: Callable[[Exception | None], object] | None = None,
+    ) -> None:
+        self.message, self.until, self.epoch, self.gone = message, until, epoch, gone
+        self.receipt: Receipt | None = None
+        self.timer: Timer | None = None
+        self.stage = "sending"
+        self.key = 0
 
 
 class Outbox:

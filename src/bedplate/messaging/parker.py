@@ -15,7 +15,7 @@ from bedplate._floor.backoff import Backoff
 from bedplate.clock import Clock
 from bedplate.errors import MessagingError, NoSuchTarget, TopologyMismatch
 from bedplate.messaging.delivery import Delivery
-from bedplate.messaging.intake import IntakeTally, ParkedFor
+from bedplate.messaging.intake import IntakeCounts, ParkedFor
 from bedplate.messaging.observe import Leave, Span
 from bedplate.messaging.parking import Slip, entity_of, message_parked, parked_at
 from bedplate.messaging.types import (
@@ -126,10 +126,10 @@ async def _make(carrier: Carrier, place: Address, limit: int | None) -> None:
 class Parkings:
     """The deliveries of one inlet that are being parked. Their number is bounded by its credit."""
 
-    __slots__ = ("_found", "_set_aside", "_source", "_tally", "_tasks", "_turn")
+    __slots__ = ("_counts", "_found", "_set_aside", "_source", "_tasks", "_turn")
 
-    def __init__(self, source: Source, set_aside: SetAside, tally: IntakeTally) -> None:
-        self._source, self._set_aside, self._tally = source, set_aside, tally
+    def __init__(self, source: Source, set_aside: SetAside, counts: IntakeCounts) -> None:
+        self._source, self._set_aside, self._counts = source, set_aside, counts
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self._found = False
@@ -171,7 +171,7 @@ class Parkings:
             parked = await self._try(delivery, why, note, gone)
             while not parked and not gone.done():
                 failures += 1
-                self._tally.park_failures += 1
+                self._counts.park_failures += 1
                 await asyncio.wait((gone,), timeout=_AGAIN.delay(failures, 1.0))
                 if not gone.done():
                     parked = await self._try(delivery, why, note, gone)

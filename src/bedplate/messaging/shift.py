@@ -19,8 +19,9 @@ from bedplate.errors import TransportClosed
 from bedplate.messaging.consumer import Consumer
 from bedplate.messaging.crew import Crew
 from bedplate.messaging.delivery import Delivery, Dropped, Receive
-from bedplate.messaging.intake import Ack, IntakePolicy, Verdict
+from bedplate.messaging.intake import Verdict
 from bedplate.messaging.observe import Span
+from bedplate.messaging.receiving import Ack, IntakePolicy
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Settle, Settlement, Source
 from bedplate.messaging.wheel import Timer

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Self, final
 
 from bedplate.errors import SubscriptionLost, TransportClosed
-from bedplate.messaging.consumer import Consumer, ConsumerStatistics, Ended
+from bedplate.messaging.consumer import Consumer, Ended
 from bedplate.messaging.delivery import Delivery, Receive
+from bedplate.messaging.figures import ConsumerStatistics
 from bedplate.messaging.intake import Verdict
 
 __all__ = ["Consume", "Subscription"]

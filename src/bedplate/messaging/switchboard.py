@@ -7,18 +7,17 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import count
+from typing import Final, final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from bedplate._floor.backoff import Backoff
-from bedplate._floor.process import birth
 from bedplate._floor.token import chance, token_hex
 from bedplate.clock import Clock
 from bedplate.errors import (
     DeadlineExceeded,
-    Forked,
     LinkLost,
     NoSuchTarget,
     PublishRefused,
@@ -27,16 +26,16 @@ from bedplate.errors import (
     TopologyMismatch,
     TransportClosed,
     TransportError,
-    WrongLoop,
 )
 from bedplate.messaging.consumer import Consumer
-from bedplate.messaging.driver import Link
+from bedplate.messaging.driver import Link, Receipt
 from bedplate.messaging.inbox import PrivateDesk
 from bedplate.messaging.intake import limits
 from bedplate.messaging.line import Line, Route
 from bedplate.messaging.lookout import Lookout, Watched
 from bedplate.messaging.observe import Closed, Observer, Observers, Opened, Sent
 from bedplate.messaging.outbox import Held, Outbox
+from bedplate.messaging.stage import Stage
 from bedplate.messaging.types import (
     Address,
     Bounce,
@@ -57,24 +56,34 @@ __all__ = ["Counts", "Switchboard"]
 _log = logging.getLogger("bedplate.messaging")
 
 _REPEAT = Backoff(0.05, 2.0, 2.0)
-_LINGER = 0.001
+_LINGER: Final = 0.001
+_ACCEPT: Final = Want.ACCEPT
+_PRIVATE: Final = Kind.PRIVATE
 
 
-class Counts(Struct):
+@final
+class Counts:
     """What a transport counts itself; the last four are of consumers that are closed."""
 
-    published: int = 0
-    bounced: int = 0
-    refused: int = 0
-    unknown: int = 0
-    repeated: int = 0
-    dropped: int = 0
-    received: int = 0
-    expired: int = 0
-    duplicates: int = 0
-    parked: int = 0
+    __slots__ = (
+        "bounced",
+        "dropped",
+        "duplicates",
+        "expired",
+        "parked",
+        "published",
+        "received",
+        "refused",
+        "repeated",
+        "unknown",
+    )
+
+    def __init__(self) -> None:
+        self.published = self.bounced = self.refused = self.unknown = self.repeated = 0
+        self.dropped = self.received = self.expired = self.duplicates = self.parked = 0
 
 
+@final
 class Switchboard:
     """Everything of a transport that lives on its loop."""
 
@@ -90,38 +99,29 @@ class Switchboard:
     ) -> None:
         self.route = route
         self.what = what
-        self.now: Callable[[], float] = route.clock.now
-        """Monotonic seconds."""
-        self.wall: Callable[[], float] = route.clock.wall
-        """Seconds since 1970."""
+        observing = Observers(observers, self._observer_failed)
+        self.stage = Stage(what, route.clock, route.wheel, observing, route.url.driver)
         self.counts = Counts()
         self.notices: Counter[str] = Counter()
-        self.observers = Observers(observers, self._observer_failed)
-        self.followers = self.observers if self.observers.follow else None
-        self.scheme = route.url.driver
         self.outbox = Outbox(buffer, self._send)
         self.talk = Line("talk", route, self)
         self.listen: Line | None = None
         self.consumers: dict[int, Consumer] = {}
-        self.desk = PrivateDesk(
-            self.talk, self.post_on, self.outbox.holds, self.check, self.observers
-        )
+        self.desk = PrivateDesk(self)
         self.lookout = Lookout(self._watched, every=look_every, found=self._found_deaf)
         self._max_body = max_body
+        self._largest = self._largest_now()
         self._topology: dict[Entity, None] = {}
-        self._loop = asyncio.get_running_loop()
-        self._birth = birth()
         self._id_prefix = f"{token_hex(8)}-"
         self._ids = count(1)
         self._unsent = 0
-        self._closed = False
 
     # --- what everything here stands on ---------------------------------------------------------
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The one loop it belongs to."""
-        return self._loop
+        return self.stage.loop
 
     @property
     def clock(self) -> Clock:
@@ -138,21 +138,7 @@ class Switchboard:
 
     def check(self) -> None:
         """Raise `Forked`, `WrongLoop` or `TransportClosed` unless it may be used here and now."""
-        self.here()
-        if self._closed:
-            raise TransportClosed(what=self.what)
-
-    def here(self) -> None:
-        """Raise `Forked` or `WrongLoop` unless used where it was opened."""
-        # The process first: a forked child may run the very loop it inherited.
-        if birth() is not self._birth:
-            raise Forked(what=self.what)
-        try:
-            here = asyncio.get_running_loop()
-        except RuntimeError:
-            raise WrongLoop(what=self.what) from None
-        if here is not self._loop:
-            raise WrongLoop(what=self.what)
+        self.stage.check()
 
     @property
     def offers(self) -> Capabilities:
@@ -200,7 +186,7 @@ class Switchboard:
         if self.talk.failure is not None:
             raise self.talk.failure
         held.stage = "connecting" if self.talk.link is None else "sending"
-        waiting: asyncio.Future[None] = self._loop.create_future()
+        waiting: asyncio.Future[None] = self.stage.loop.create_future()
 
         def gone(error: Exception | None) -> None:
             if waiting.done():
@@ -217,37 +203,39 @@ class Switchboard:
         finally:
             self.outbox.drop(held)
 
-    def post(self, held: Held) -> None:
-        """Send, or let wait, without hearing of it again. Raises `BufferFull`, `TooLarge`."""
-        if held.message.want is Want.ACCEPT:
+    def post(self, message: Outbound, epoch: int | None = None) -> None:
+        """Send, or let wait, without hearing of it again; with ``epoch`` on that link or never.
+
+        Raises `BufferFull`, `TooLarge`, `LinkLost`.
+        """
+        if message.want is _ACCEPT:
             raise ValueError("what is sent without waiting cannot want ACCEPT; use publish()")
-        self.refuse_large(held.message)
-        if self.outbox.free(held.message.address):
+        self.refuse_large(message)
+        link, ttl = self.talk.link, message.ttl
+        if link is not None and self.outbox.free(message.address):
             try:
-                self._send(held)
+                self._pass_on(link, message, ttl, "sending", waited=False)
             except LinkLost:
-                if held.epoch is not None:
+                if epoch is not None:
                     raise
             else:
                 return
-        held.gone = self._unheard
+        held = Held(message, None if ttl is None else self.stage.now() + ttl, epoch, self._unheard)
         self.outbox.put(held)
-        if held.until is not None:
+        if ttl is not None:
             # A moment late, so that who gives up just then can see that it is still here.
-            left = held.until - self.now() + _LINGER
-            held.timer = self.after(left, lambda: self._drop_late(held))
-
-    def post_on(self, message: Outbound, epoch: int) -> None:
-        """Send on the link of this epoch or not at all."""
-        until = None if message.ttl is None else self.now() + message.ttl
-        self.post(Held(message, until=until, epoch=epoch))
+            held.timer = self.after(ttl + _LINGER, partial(self._drop_late, held))
 
     def refuse_large(self, message: Outbound) -> None:
         """Raise `TooLarge` for a body beyond the limit."""
         size = len(message.body)
-        limit = min(self._max_body, self.offers.max_body)
+        limit = self._largest
         if size > limit:
             raise TooLarge(what=f"A message to {message.address}", size=size, limit=limit)
+
+    def _largest_now(self) -> int:
+        """Return the size of the largest body that may be sent."""
+        return min(self._max_body, self.offers.max_body)
 
     def _unheard(self, error: Exception | None) -> None:
         """Report what nobody waits for any more: many at once, when a link dies, in one line."""
@@ -256,7 +244,7 @@ class Switchboard:
         self.counts.dropped += 1
         self._unsent += 1
         if self._unsent == 1:
-            self._loop.call_soon(self._report_unsent, error)
+            self.stage.loop.call_soon(self._report_unsent, error)
 
     def _report_unsent(self, why: Exception) -> None:
         count, self._unsent = self._unsent, 0
@@ -267,28 +255,36 @@ class Switchboard:
             self.counts.dropped += 1
 
     def _send(self, held: Held) -> None:
-        link, message = self.talk.link, held.message
+        link = self.talk.link
         if link is None:
             raise LinkLost(where=self.route.where, why="there is no link just now")
-        if held.until is not None:
-            left = held.until - self.now()
+        left = None if held.until is None else held.until - self.stage.now()
+        waited = held.key != 0
+        held.receipt = self._pass_on(link, held.message, left, held.stage, waited=waited)
+
+    def _pass_on(
+        self, link: Link, message: Outbound, left: float | None, stage: str, *, waited: bool
+    ) -> Receipt | None:
+        """Hand a message that has ``left`` seconds to live to the link."""
+        if left is not None:
             if left <= 0:
                 self.counts.dropped += 1
                 raise DeadlineExceeded(
                     operation="publish",
                     target=str(message.address),
                     timeout=message.ttl or 0.0,
-                    stage=held.stage,
+                    stage=stage,
                 )
-            if message.address.kind is not Kind.PRIVATE:
-                headers = limits(message.headers, left, self.wall())
+            if message.address.kind is not _PRIVATE:
+                headers = limits(message.headers, left, self.stage.wall())
                 message = replace(message, ttl=left, headers=headers)
-            elif held.key:  # it waited; who receives privately knows for how long it is of use
+            elif waited:  # who receives privately knows for how long it is of use
                 message = replace(message, ttl=left)
-        held.receipt = link.send(message)
+        receipt = link.send(message)
         self.counts.published += 1
-        if self.observers:
-            self.observers.sent(
+        observers = self.stage.observers
+        if observers is not None:
+            observers.sent(
                 Sent(
                     message.address,
                     message.id,
@@ -299,6 +295,7 @@ class Switchboard:
                     message.ttl,
                 )
             )
+        return receipt
 
     # --- receiving ------------------------------------------------------------------------------
 
@@ -350,18 +347,22 @@ class Switchboard:
 
     def up(self, line: Line) -> None:
         """Send what waited."""
-        if self.observers:
-            self.observers.opened(Opened(line.name, self.route.where, line.epoch))
+        observers = self.stage.observers
+        if observers is not None:
+            observers.opened(Opened(line.name, self.route.where, line.epoch))
         if line is self.talk:
+            self._largest = self._largest_now()
             self.outbox.link_up()
 
     def down(self, line: Line, why: TransportError) -> None:
         """Hold back, and tell those who wait for replies."""
         if line is self.talk:
+            self._largest = self._largest_now()
             self.outbox.link_down(why)
             self.desk.lost(why)
-        if self.observers:
-            self.observers.closed(Closed(line.name, self.route.where, line.epoch, str(why)))
+        observers = self.stage.observers
+        if observers is not None:
+            observers.closed(Closed(line.name, self.route.where, line.epoch, str(why)))
 
     def ended(self, line: Line, why: TransportError) -> None:
         """Let nothing wait for a link that will not come."""
@@ -386,12 +387,12 @@ class Switchboard:
 
     async def aclose(self) -> None:
         """Close all in good order: consumers, then lines, each bounded by ``close_timeout``."""
-        self.here()
-        if self._closed:
+        self.stage.here()
+        if self.stage.closed:
             return
         await self.lookout.aclose()
         await asyncio.gather(*(each.aclose() for each in tuple(self.consumers.values())))
-        self._closed = True
+        self.stage.closed = True
         self.outbox.fail(TransportClosed(what=self.what))
         await self.desk.aclose()
         lines = (self.talk,) if self.listen is None else (self.listen, self.talk)

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import NoReturn, Self, final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from bedplate.clock import Clock, LoopClock
@@ -21,21 +20,22 @@ from bedplate.errors import (
     LinkLost,
     TransportClosed,
 )
-from bedplate.messaging.consumer import Consumer, ConsumerStatistics, Ended
+from bedplate.messaging.consumer import Consumer, Ended
 from bedplate.messaging.delivery import Dropped, Receive
 from bedplate.messaging.driver import Driver, Link, Maturity
+from bedplate.messaging.figures import TransportStatistics
 from bedplate.messaging.inbox import Inbox, InboxListener
 from bedplate.messaging.inflow import Demand
-from bedplate.messaging.intake import Ack, IntakePolicy
-from bedplate.messaging.lifetimes import Lifetimes, TtlRule, check_ttl
-from bedplate.messaging.line import LineStatistics, Route
+from bedplate.messaging.lifetimes import Lifetimes, check_ttl
+from bedplate.messaging.line import Route
 from bedplate.messaging.lookup import check_driver, find_driver, options_for, pace
 from bedplate.messaging.observe import Observer, Observers, Span, Work, following
 from bedplate.messaging.outbox import Held
 from bedplate.messaging.parked import ParkingPlace
 from bedplate.messaging.parker import set_aside
 from bedplate.messaging.parking import can_park
-from bedplate.messaging.recovery import RecoveryPolicy
+from bedplate.messaging.policy import TransportPolicy
+from bedplate.messaging.receiving import Ack, IntakePolicy
 from bedplate.messaging.subscription import Subscription
 from bedplate.messaging.switchboard import Switchboard
 from bedplate.messaging.types import (
@@ -54,68 +54,7 @@ from bedplate.messaging.types import (
 from bedplate.messaging.url import TransportUrl
 from bedplate.messaging.wheel import Limit, Timer, Wheel
 
-__all__ = ["Transport", "TransportPolicy", "TransportStatistics"]
-
-
-class TransportPolicy(Struct, frozen=True, kw_only=True):
-    """What a transport allows itself. Times are in seconds, sizes in bytes.
-
-    ``buffer`` is how many messages may wait while no link is up or the peer takes none.
-    ``max_body`` bounds what is sent further down than driver and peer do. ``intake`` is how
-    subscriptions treat their deliveries unless they say otherwise. The rules of ``ttl`` bound how
-    long what is sent to their targets may wait. About every ``look_every`` seconds the broker is
-    asked whether it still knows our consumers (0: never), because it does not tell of all that it
-    loses; those it forgot are made again.
-    """
-
-    recovery: RecoveryPolicy = RecoveryPolicy()
-    intake: IntakePolicy = IntakePolicy()
-    ttl: tuple[TtlRule, ...] = ()
-    buffer: int = 1000
-    max_body: int = 128 * 1024 * 1024
-    connect_timeout: float = 10.0
-    close_timeout: float = 5.0
-    look_every: float = 60.0
-
-
-class TransportStatistics(Struct, frozen=True):
-    """What an operator wants to know. Counts are since the transport opened.
-
-    ``flow`` says why the peer takes no messages (empty: it does). Of what was ``published``,
-    ``bounced`` reached nobody, ``refused`` was turned down, ``unknown`` was on a link that died
-    and ``repeated`` sent again. ``buffered`` messages wait now, ``dropped`` ones expired while
-    they did. ``replies`` came to inboxes; ``received``, ``unsettled``, ``expired``, ``duplicates``
-    and ``parked`` sum up the subscriptions. ``shortened`` messages asked for a longer ttl than
-    they got. ``notices`` are what the driver noticed, by name.
-    """
-
-    name: str
-    driver: str
-    lines: tuple[LineStatistics, ...]
-    consumers: tuple[ConsumerStatistics, ...]
-    published: int
-    bounced: int
-    refused: int
-    unknown: int
-    repeated: int
-    buffered: int
-    dropped: int
-    flow: tuple[str, ...]
-    replies: int
-    received: int
-    unsettled: int
-    expired: int
-    duplicates: int
-    parked: int
-    inboxes: int
-    timers: int
-    shortened: int
-    notices: tuple[tuple[str, int], ...]
-
-    @property
-    def reconnects(self) -> int:
-        """How often a link was replaced, over all lines."""
-        return sum(line.reconnects for line in self.lines)
+__all__ = ["Transport"]
 
 
 @final
@@ -244,7 +183,7 @@ class Transport:
             raise
         if driver.status.maturity is not Maturity.SUPPORTED:
             board.notices[f"driver-{driver.status.maturity.value}"] += 1
-        self._board, self.followers = board, board.followers
+        self._board, self.followers = board, board.stage.followers
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -389,7 +328,7 @@ class Transport:
     ) -> None:
         outbound = _outbound(address, message, want)
         board.refuse_large(outbound)
-        until = None if message.ttl is None else board.now() + message.ttl
+        until = None if message.ttl is None else board.stage.now() + message.ttl
         held = Held(outbound, until=until)
         limit = timeout if message.ttl is None else min(timeout, message.ttl)
         try:
@@ -413,8 +352,7 @@ class Transport:
             ttl = self._lifetimes.of(message.address, message.ttl)
             if ttl != message.ttl:
                 message = replace(message, ttl=ttl)
-        until = None if message.ttl is None else board.now() + message.ttl
-        board.post(Held(message, until=until))
+        board.post(message)
 
     def lifetime(
         self, address: Address, ttl: float | None, default: float | None = None
@@ -617,7 +555,7 @@ class Transport:
         board.check()
         source = demand.source
         line = board.line_for(source)
-        consumer = Consumer(board, line, demand, ended=ended, left=board.left)
+        consumer = Consumer(board.stage, line, demand, ended=ended, left=board.left)
         board.consumers[id(consumer)] = consumer
         board.lookout.start()
         try:

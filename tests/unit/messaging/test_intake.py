@@ -9,9 +9,7 @@ from bedplate._floor.backoff import Backoff
 from bedplate.messaging.intake import (
     DEADLINE_HEADER,
     TTL_HEADER,
-    Ack,
     Intake,
-    IntakePolicy,
     LowWater,
     ParkedFor,
     Settling,
@@ -19,6 +17,7 @@ from bedplate.messaging.intake import (
     limit_of,
     limits,
 )
+from bedplate.messaging.receiving import Ack, IntakePolicy
 from bedplate.messaging.types import NO_HEADERS, Arrival, Headers, Settle, Settlement
 
 NOW, WALL = 1_000.0, 1_700_000_000.0
@@ -78,7 +77,7 @@ def test_an_expired_arrival_is_settled_and_not_run() -> None:
     intake = opened()
     ruling = intake.arrive(arrival(headers=limits({}, 1.0, WALL - 1)), NOW, WALL)
     assert ruling.verdict is Verdict.EXPIRED
-    assert ruling.settle == (Settling(1, ACK),)
+    assert ruling.settle == (1, ACK)
     assert (intake.tally.expired, intake.unsettled, intake.in_use) == (1, 0, 0)
 
 
@@ -88,7 +87,7 @@ def test_what_expires_while_it_waits_does_not_start() -> None:
     assert intake.arrive(arrival(headers=limits({}, 1.0, WALL)), NOW, WALL).deadline == NOW + 1
     ruling = intake.start(1, NOW + 1)
     assert ruling.verdict is Verdict.EXPIRED
-    assert ruling.settle == (Settling(1, ACK),)
+    assert ruling.settle == (1, ACK)
 
 
 # --- acknowledging ------------------------------------------------------------------------------
@@ -97,19 +96,19 @@ def test_what_expires_while_it_waits_does_not_start() -> None:
 def test_ack_start_acknowledges_when_execution_begins() -> None:
     """At most once: the broker forgets the message as it starts, and later settling is nothing."""
     intake = opened(IntakePolicy(ack=Ack.START))
-    assert intake.arrive(arrival(), NOW, WALL).settle == ()
+    assert intake.arrive(arrival(), NOW, WALL).settle is None
     ruling = intake.start(1, NOW)
-    assert (ruling.verdict, ruling.settle) == (Verdict.RUN, (Settling(1, ACK),))
-    assert intake.settle(1, RETRY, NOW) == ()
+    assert (ruling.verdict, ruling.settle) == (Verdict.RUN, (1, ACK))
+    assert intake.settle(1, RETRY, NOW) is None
 
 
 def test_ack_done_waits_for_the_decision() -> None:
     """At least once: nothing is told at the start, the decision is told once."""
     intake = opened()
     intake.arrive(arrival(), NOW, WALL)
-    assert intake.start(1, NOW).settle == ()
-    assert intake.settle(1, ACK, NOW) == (Settling(1, ACK),)
-    assert intake.settle(1, ACK, NOW) == ()
+    assert intake.start(1, NOW).settle is None
+    assert intake.settle(1, ACK, NOW) == (1, ACK)
+    assert intake.settle(1, ACK, NOW) is None
 
 
 def test_a_delivery_starts_only_once() -> None:
@@ -126,9 +125,9 @@ def test_extending_does_not_settle() -> None:
     intake = opened()
     intake.arrive(arrival(), NOW, WALL)
     extend = Settle(Settlement.EXTEND)
-    assert intake.settle(1, extend, NOW) == (Settling(1, extend),)
-    assert intake.settle(1, extend, NOW) == (Settling(1, extend),)
-    assert intake.settle(1, REJECT, NOW) == (Settling(1, REJECT),)
+    assert intake.settle(1, extend, NOW) == (1, extend)
+    assert intake.settle(1, extend, NOW) == (1, extend)
+    assert intake.settle(1, REJECT, NOW) == (1, REJECT)
 
 
 # --- attempts -----------------------------------------------------------------------------------
@@ -136,7 +135,7 @@ def test_extending_does_not_settle() -> None:
 
 def told(
     intake: Intake, tag: int, how: Settle, now: float = NOW, *, delay: bool = True
-) -> tuple[Settling, ...]:
+) -> Settling | None:
     """Settle what is not parked by that."""
     answer = intake.settle(tag, how, now, delay=delay)
     assert not isinstance(answer, ParkedFor)
@@ -146,15 +145,15 @@ def told(
 def test_retries_wait_longer_each_time_and_end_in_parking() -> None:
     """With a broker that counts, the last attempt is not retried but parked."""
     intake = opened(IntakePolicy(attempts=3, backoff=Backoff(1.0, 2.0, 60.0)))
-    answers: list[tuple[Settling, ...] | ParkedFor] = []
+    answers: list[Settling | ParkedFor | None] = []
     for attempt in (1, 2, 3):
         intake.arrive(arrival(attempt, id="m", attempts=attempt), NOW, WALL)
         intake.start(attempt, NOW)
         answers.append(intake.settle(attempt, RETRY, NOW))
     retry = Settlement.RETRY
     assert answers == [
-        (Settling(1, Settle(retry, 1.0)),),
-        (Settling(2, Settle(retry, 2.0)),),
+        (1, Settle(retry, 1.0)),
+        (2, Settle(retry, 2.0)),
         ParkedFor.ATTEMPTS,
     ]
     assert (intake.tally.retried, intake.tally.parked, intake.unsettled) == (2, 0, 1)
@@ -164,9 +163,9 @@ def test_without_parking_the_last_attempt_is_rejected() -> None:
     """Who wants no parking place has it dropped, or dead-lettered by the broker, and counted."""
     intake = opened(IntakePolicy(attempts=1, park=False))
     intake.arrive(arrival(attempts=1), NOW, WALL)
-    assert told(intake, 1, RETRY) == (Settling(1, REJECT),)
+    assert told(intake, 1, RETRY) == (1, REJECT)
     ruling = intake.arrive(arrival(2, attempts=2), NOW, WALL)
-    assert (ruling.verdict, ruling.settle) == (Verdict.PARK, (Settling(2, REJECT),))
+    assert (ruling.verdict, ruling.settle) == (Verdict.PARK, (2, REJECT))
     assert (intake.tally.rejected, intake.tally.parked) == (2, 0)
 
 
@@ -175,13 +174,13 @@ def test_what_is_being_parked_stays_unsettled_until_that_is_sure() -> None:
     intake = opened(IntakePolicy(attempts=1))
     intake.arrive(arrival(id="m", attempts=1), NOW, WALL)
     assert intake.settle(1, RETRY, NOW) is ParkedFor.ATTEMPTS
-    assert told(intake, 1, ACK) == ()
+    assert told(intake, 1, ACK) is None
     assert intake.park(1) is None
     assert intake.start(1, NOW).verdict is Verdict.GONE
-    assert intake.parked(1, "m", NOW) == (Settling(1, ACK),)
-    assert intake.parked(1, "m", NOW) == ()
+    assert intake.parked(1, "m", NOW) == (1, ACK)
+    assert intake.parked(1, "m", NOW) is None
     ruling = intake.arrive(arrival(2, id="m", attempts=2), NOW, WALL)
-    assert (ruling.verdict, ruling.settle) == (Verdict.DUPLICATE, (Settling(2, ACK),))
+    assert (ruling.verdict, ruling.settle) == (Verdict.DUPLICATE, (2, ACK))
 
 
 def test_what_was_parked_after_its_inlet_ended_is_not_parked_again() -> None:
@@ -190,7 +189,7 @@ def test_what_was_parked_after_its_inlet_ended_is_not_parked_again() -> None:
     intake.arrive(arrival(id="m", attempts=2), NOW, WALL)
     intake.closed()
     intake.opened()
-    assert intake.parked(None, "m", NOW) == ()
+    assert intake.parked(None, "m", NOW) is None
     assert intake.arrive(arrival(id="m", attempts=3), NOW, WALL).verdict is Verdict.DUPLICATE
 
 
@@ -219,7 +218,7 @@ def test_the_expired_and_the_rejected_are_parked_where_that_is_asked_for(asked: 
     assert intake.start(2, NOW + 1).park is (ParkedFor.EXPIRED if asked else None)
     intake.arrive(arrival(3), NOW, WALL)
     answer = intake.settle(3, REJECT, NOW)
-    assert answer == (ParkedFor.REJECTED if asked else (Settling(3, REJECT),))
+    assert answer == (ParkedFor.REJECTED if asked else (3, REJECT))
     assert (intake.tally.expired, intake.unsettled) == (2, 3 if asked else 0)
 
 
@@ -247,15 +246,16 @@ def test_a_named_delay_is_kept() -> None:
     intake = opened()
     for tag in (1, 2):
         intake.arrive(arrival(tag), NOW, WALL)
-    assert told(intake, 1, Settle(Settlement.RETRY, 7.5))[0].how.delay == 7.5
-    assert told(intake, 2, RETRY, delay=False)[0].how.delay == 0.0
+    later = Settle(Settlement.RETRY, 7.5)
+    assert told(intake, 1, later) == (1, later)
+    assert told(intake, 2, RETRY, delay=False) == (2, RETRY)
 
 
 def test_what_was_delivered_too_often_is_parked_unseen() -> None:
     """A message that killed its consumers before they could decide is not run again."""
     intake = opened(IntakePolicy(attempts=3))
     ruling = intake.arrive(arrival(attempts=4), NOW, WALL)
-    assert (ruling.verdict, ruling.settle) == (Verdict.PARK, ())
+    assert (ruling.verdict, ruling.settle) == (Verdict.PARK, None)
     assert ruling.park is ParkedFor.ATTEMPTS
 
 
@@ -284,7 +284,7 @@ def test_a_repeat_of_what_was_done_is_dropped() -> None:
     assert intake.arrive(arrival(2, id="m"), NOW, WALL).verdict is Verdict.DUPLICATE
     intake.settle(1, ACK, NOW)
     ruling = intake.arrive(arrival(3, id="m"), NOW + 299, WALL)
-    assert (ruling.verdict, ruling.settle) == (Verdict.DUPLICATE, (Settling(3, ACK),))
+    assert (ruling.verdict, ruling.settle) == (Verdict.DUPLICATE, (3, ACK))
     assert intake.arrive(arrival(4, id="m"), NOW + 301, WALL).verdict is Verdict.RUN
     assert intake.tally.duplicates == 2
 
@@ -321,7 +321,7 @@ def test_work_done_after_its_link_died_is_not_done_again() -> None:
     assert intake.arrive(arrival(1, id="m", redelivered=True), NOW, WALL).verdict is Verdict.RUN
     intake.done("m", NOW)
     ruling = intake.start(1, NOW)
-    assert (ruling.verdict, ruling.settle) == (Verdict.DUPLICATE, (Settling(1, ACK),))
+    assert (ruling.verdict, ruling.settle) == (Verdict.DUPLICATE, (1, ACK))
 
 
 # --- credit -------------------------------------------------------------------------------------
@@ -389,9 +389,9 @@ def test_a_lane_is_committed_up_to_the_first_unsettled_position() -> None:
     intake.opened()
     for tag in (1, 2, 3):
         intake.arrive(arrival(tag, position=tag * 10), NOW, WALL)
-    assert intake.settle(2, ACK, NOW) == ()
-    assert intake.settle(1, ACK, NOW) == (Settling(2, ACK),)
-    assert intake.settle(3, REJECT, NOW) == (Settling(3, ACK),)
+    assert intake.settle(2, ACK, NOW) is None
+    assert intake.settle(1, ACK, NOW) == (2, ACK)
+    assert intake.settle(3, REJECT, NOW) == (3, ACK)
 
 
 def test_in_a_lane_a_retry_stays_where_it_is() -> None:
@@ -401,11 +401,11 @@ def test_in_a_lane_a_retry_stays_where_it_is() -> None:
     for tag in (1, 2):
         intake.arrive(arrival(tag, position=tag), NOW, WALL)
         intake.start(tag, NOW)
-    assert intake.settle(1, RETRY, NOW) == ()
-    assert intake.settle(2, ACK, NOW) == ()
+    assert intake.settle(1, RETRY, NOW) is None
+    assert intake.settle(2, ACK, NOW) is None
     assert intake.start(1, NOW).verdict is Verdict.RUN
     assert intake.settle(1, RETRY, NOW) is ParkedFor.ATTEMPTS
-    assert intake.parked(1, "", NOW) == (Settling(2, ACK),)
+    assert intake.parked(1, "", NOW) == (2, ACK)
     assert intake.tally.parked == 1
 
 
@@ -416,8 +416,8 @@ def test_revoked_lanes_are_none_of_ours() -> None:
     intake.arrive(arrival(2, lane=1), NOW, WALL)
     intake.revoke(frozenset({0}))
     assert intake.start(1, NOW).verdict is Verdict.GONE
-    assert intake.settle(1, ACK, NOW) == ()
-    assert intake.settle(2, ACK, NOW) == (Settling(2, ACK),)
+    assert intake.settle(1, ACK, NOW) is None
+    assert intake.settle(2, ACK, NOW) == (2, ACK)
 
 
 @given(
@@ -483,12 +483,14 @@ class Life(RuleBasedStateMachine):
         self.epoch = 0
         self.ran: dict[str, int] = {}
 
-    def hear(self, settlings: tuple[Settling, ...]) -> None:
-        for tag, how in settlings:
-            assert how.how is not Settlement.EXTEND
-            assert tag in self.on_inlet, "settled what did not arrive"
-            assert tag not in self.told, "settled twice"
-            self.told.add(tag)
+    def hear(self, settling: Settling | None) -> None:
+        if settling is None:
+            return
+        tag, how = settling
+        assert how.how is not Settlement.EXTEND
+        assert tag in self.on_inlet, "settled what did not arrive"
+        assert tag not in self.told, "settled twice"
+        self.told.add(tag)
 
     def take_grant(self) -> None:
         self.allowed += self.intake.grant_due()
@@ -544,7 +546,7 @@ class Life(RuleBasedStateMachine):
                 self.parking.append((epoch, tag, self.on_inlet[tag]))
             else:
                 self.hear(answer)
-                if any(each.how.how is not Settlement.RETRY for each in answer):
+                if answer is not None and answer[1].how is not Settlement.RETRY:
                     self.ran.pop(self.on_inlet[tag], None)
         self.intake.release()
         self.take_grant()

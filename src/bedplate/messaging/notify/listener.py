@@ -20,8 +20,9 @@ from msgspec import Struct
 from bedplate._floor.backoff import Backoff
 from bedplate.errors import MalformedMessage
 from bedplate.messaging.delivery import Delivery
-from bedplate.messaging.intake import Ack, IntakePolicy, Verdict
+from bedplate.messaging.intake import Verdict
 from bedplate.messaging.notify.notification import PRIORITIES, Filter, Notification, address_of
+from bedplate.messaging.receiving import Ack, IntakePolicy
 from bedplate.messaging.shift import (
     ACK,
     REJECT,

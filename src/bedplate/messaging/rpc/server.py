@@ -18,7 +18,8 @@ from msgspec.structs import replace
 
 from bedplate.errors import AccessDenied, BadArguments, MalformedMessage, RemoteError
 from bedplate.messaging.delivery import Delivery
-from bedplate.messaging.intake import Ack, Verdict
+from bedplate.messaging.intake import Verdict
+from bedplate.messaging.receiving import Ack
 from bedplate.messaging.rpc.access import Access, AccessPolicy, admits
 from bedplate.messaging.rpc.answers import Answers, Heart, awaited_until
 from bedplate.messaging.rpc.context import CURRENT, Context

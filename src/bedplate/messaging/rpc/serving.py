@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from bedplate.messaging.intake import Ack
+from bedplate.messaging.receiving import Ack
 from bedplate.messaging.rpc.access import AccessPolicy, Served, check_access
 from bedplate.messaging.rpc.dispatch import Endpoint, Routes
 from bedplate.messaging.rpc.interceptors import ServerInterceptor, checked

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from bedplate.messaging.intake import Ack, IntakePolicy
+from bedplate.messaging.receiving import Ack, IntakePolicy
 from bedplate.messaging.shift import ShiftOptions
 
 __all__ = ["COUNTED", "ServerOptions", "ServerStatistics"]
