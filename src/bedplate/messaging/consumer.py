@@ -129,9 +129,12 @@ class Consumer:
         )
         try:
             await self._first
-        except BaseException:
-            await self._stop()
-            raise
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failed = error
+        else:
+            return
+        await self._stop()  # compiled, nothing may be awaited while an error is handled
+        raise failed
 
     async def aclose(self) -> None:
         """Stop deliveries; what is unsettled goes back to the broker. Idempotent."""

@@ -3,9 +3,9 @@
 Decides the ttl of one message by where it goes and what it says itself. Pure.
 """
 
-import math
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from math import inf
 from typing import Final, final
 
 from bedplate.messaging.policy import TtlRule
@@ -46,14 +46,17 @@ class Lifetimes:
 
         ``default`` is for one that says nothing where no rule has a default.
         """
-        usual, most = self._bounds(address) if self.rules else _FREE
+        if not self.rules:
+            said = default if ttl is None else ttl
+            return None if said is None or said == inf else said
+        usual, most = self._bounds(address)
         said = ttl
         if ttl is None:
             ttl = default if usual is None else usual
         if most is not None and (ttl is None or ttl > most):
             self.shortened += said is not None
             return most
-        return None if ttl == math.inf else ttl
+        return None if ttl == inf else ttl
 
     def _bounds(self, address: Address) -> "_Bounds":
         """Return default and maximum of a target."""

@@ -300,23 +300,26 @@ class Line:
 
     async def _prepare(self, link: Link, ears: _Ears) -> None:
         """Let the owner restore what lives on a link; a link that cannot be prepared is over."""
+        where = self.route.where
+        failed: BaseException | None = None
         try:
             with self.route.wheel.limit(self.route.connect_timeout):
                 await self.events.restore(self, link)
         except TimeoutError:
-            await self._abandon(link)
-            ears.lost(LinkLost(where=self.route.where, why="it did not answer a declaration."))
+            why: TransportError = LinkLost(where=where, why="it did not answer a declaration.")
         except TransportError as error:
-            await self._abandon(link)
-            ears.lost(error)
+            why = error
         except Exception as error:  # noqa: BLE001 - a driver may have bugs; it is logged and told
             _log.exception("The %s line: restoring failed", self.name)
-            await self._abandon(link)
-            why = f"the driver failed with {type(error).__name__}."
-            ears.lost(LinkLost(where=self.route.where, why=why))
-        except BaseException:
-            await self._abandon(link)  # the line is closed meanwhile, and does not know this link
-            raise
+            why = LinkLost(where=where, why=f"the driver failed with {type(error).__name__}.")
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failed = error  # the line is closed meanwhile, and does not know this link
+        else:
+            return
+        await self._abandon(link)  # compiled, nothing may be awaited while an error is handled
+        if failed is not None:
+            raise failed
+        ears.lost(why)
 
     async def _abandon(self, link: Link) -> None:
         try:

@@ -6,7 +6,7 @@ All of a transport stands on one of these. Knows nothing of links or messages.
 import asyncio
 from collections.abc import Callable
 from threading import get_ident
-from typing import final
+from typing import Final, final
 
 from bedplate._floor.process import birth
 from bedplate.clock import Clock
@@ -15,6 +15,8 @@ from bedplate.messaging.observe import Observers
 from bedplate.messaging.wheel import Timer, Wheel
 
 __all__ = ["Stage"]
+
+_this_thread: Final = get_ident
 
 
 @final
@@ -27,8 +29,6 @@ class Stage:
 
     __slots__ = (
         "_birth",
-        "_ident",
-        "_is_running",
         "closed",
         "followers",
         "loop",
@@ -54,8 +54,6 @@ class Stage:
         """Those who follow work; None where nobody does."""
         self.closed = False
         self.loop = asyncio.get_running_loop()
-        self._is_running: Callable[[], bool] = self.loop.is_running
-        self._ident = get_ident()
         self._birth = birth()
 
     def after(self, seconds: float, callback: Callable[[], object]) -> Timer:
@@ -73,17 +71,16 @@ class Stage:
         # The process first: a forked child may run the very loop it inherited.
         if birth() is not self._birth:
             raise Forked(what=self.what)
-        # A thread runs one loop at a time. Asking asyncio for it asks the kernel for the process,
-        # which is felt several times a message.
-        if get_ident() != self._ident or not self._is_running():
+        # asyncio's loops know the thread they run in. To ask asyncio for the running loop is to ask
+        # the kernel for the process, which is felt several times a message.
+        if getattr(self.loop, "_thread_id", None) != _this_thread():
             self._look_closer()
 
     def _look_closer(self) -> None:
-        """Raise unless it is the loop that has moved to this thread."""
+        """Raise unless it is a loop that does not say where it runs."""
         try:
             here = asyncio.get_running_loop()
         except RuntimeError:
             raise WrongLoop(what=self.what) from None
         if here is not self.loop:
             raise WrongLoop(what=self.what)
-        self._ident = get_ident()

@@ -338,12 +338,15 @@ class Switchboard:
         try:
             await link.declare(Topology(entities))
         except TopologyMismatch:
-            for entity in entities:  # one misfit must not keep the others away
-                try:
-                    await link.declare(Topology((entity,)))
-                except TopologyMismatch as error:
-                    self.notices["topology-mismatch"] += 1
-                    _log.error("%s", error)
+            pass  # one misfit must not keep the others away
+        else:
+            return
+        for entity in entities:
+            try:
+                await link.declare(Topology((entity,)))
+            except TopologyMismatch as error:
+                self.notices["topology-mismatch"] += 1
+                _log.error("%s", error)
 
     def up(self, line: Line) -> None:
         """Send what waited."""

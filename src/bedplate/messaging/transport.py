@@ -166,21 +166,23 @@ class Transport:
             observers=self._observers,
         )
         board.talk.start()
+        failed: BaseException | None = None
         try:
             with route.wheel.limit(self._timeout):
                 await board.talk.ready()
         except TimeoutError:
-            last = board.talk.trouble
-            await board.aclose()
-            raise DeadlineExceeded(
+            failed = DeadlineExceeded(
                 operation="connecting",
                 target=route.where,
                 timeout=self._timeout,
                 stage="connecting",
-            ) from last
-        except BaseException:
-            await board.aclose()
-            raise
+            )
+            failed.__cause__ = board.talk.trouble
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failed = error
+        if failed is not None:
+            await board.aclose()  # compiled, nothing may be awaited while an error is handled
+            raise failed
         if driver.status.maturity is not Maturity.SUPPORTED:
             board.notices[f"driver-{driver.status.maturity.value}"] += 1
         self._board, self.followers = board, board.stage.followers
