@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, final
 
 from bedplate._floor.backoff import Backoff
+from bedplate._floor.cause import caused
 from bedplate._floor.token import chance, token_hex
 from bedplate.clock import Deadline
 from bedplate.errors import DeadlineExceeded, LinkLost, TransportClosed, TransportError, Unsupported
@@ -133,12 +134,13 @@ class PrivateDesk:
                         raise self.failure
                     await self._open.wait()
         except TimeoutError:
-            raise DeadlineExceeded(
+            late = DeadlineExceeded(
                 operation="opening a private address",
                 target=route.where,
                 timeout=deadline.timeout,
                 stage="connecting",
-            ) from self._line.trouble
+            )
+            raise caused(late, self._line.trouble) from self._line.trouble
 
     def holds(self, message_id: str) -> bool:
         """Whether a message waits on this side."""

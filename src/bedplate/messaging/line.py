@@ -8,6 +8,7 @@ import asyncio
 import logging
 from typing import Protocol, final
 
+from bedplate._floor.cause import caused
 from bedplate._floor.token import chance
 from bedplate.clock import Clock
 from bedplate.config import Section
@@ -290,13 +291,13 @@ class Line:
             raise
         except TimeoutError:
             why = f"no answer within {route.connect_timeout:g} s."
-            raise ConnectFailed(where=route.where, why=why) from None
+            raise caused(ConnectFailed(where=route.where, why=why), None) from None
         except OSError as error:
-            raise ConnectFailed(where=route.where, why=f"{error}.") from error
+            raise caused(ConnectFailed(where=route.where, why=f"{error}."), error) from error
         except Exception as error:
             # The text of an unforeseen error may quote the URL: name it, keep it as the cause.
             why = f"the driver failed with {type(error).__name__}."
-            raise ConnectFailed(where=route.where, why=why) from error
+            raise caused(ConnectFailed(where=route.where, why=why), error) from error
 
     async def _prepare(self, link: Link, ears: _Ears) -> None:
         """Let the owner restore what lives on a link; a link that cannot be prepared is over."""

@@ -3,6 +3,7 @@
 Knows nothing of links.
 """
 
+import sys
 import warnings
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -58,14 +59,14 @@ def check_driver(driver: Driver) -> None:
             f"The {driver.name} driver is deprecated since {status.since or 'now'} and goes with "
             f"{status.removal or 'a later release'}{instead}.",
             DeprecationWarning,
-            stacklevel=3,
+            stacklevel=_entering(),
         )
     elif status.maturity is Maturity.EXPERIMENTAL:
         why = status.reason.removesuffix(".") or "it may change"
         warnings.warn(
             f"The {driver.name} driver is experimental: {why}.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=_entering(),
         )
 
 
@@ -125,3 +126,12 @@ def pace(policy: RecoveryPolicy, options: Section) -> RecoveryPolicy:
     if options.reconnect_most is None:
         most = max(most, first)
     return replace(policy, backoff=backoff._replace(first=first, ceiling=most))
+
+
+def _entering() -> int:
+    """Return the stack level of whoever enters a transport, for the caller of this.
+
+    The transport has no frame of its own where it is compiled.
+    """
+    above = sys._getframe(2)  # noqa: SLF001 - as ``warnings`` itself does
+    return 3 if above.f_globals.get("__name__") == "bedplate.messaging.transport" else 2

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Final, final
 
+from bedplate._floor.cause import caused
 from bedplate._floor.process import birth
 from bedplate.clock import Clock
 from bedplate.errors import Forked, TransportClosed, WrongLoop
@@ -81,6 +82,6 @@ class Stage:
         try:
             here = asyncio.get_running_loop()
         except RuntimeError:
-            raise WrongLoop(what=self.what) from None
+            raise caused(WrongLoop(what=self.what), None) from None
         if here is not self.loop:
             raise WrongLoop(what=self.what)

@@ -13,6 +13,7 @@ from typing import NoReturn, Self, final
 
 from msgspec.structs import replace
 
+from bedplate._floor.cause import caused
 from bedplate.clock import Clock, LoopClock
 from bedplate.config import Section
 from bedplate.errors import (
@@ -171,13 +172,13 @@ class Transport:
             with route.wheel.limit(self._timeout):
                 await board.talk.ready()
         except TimeoutError:
-            failed = DeadlineExceeded(
+            late = DeadlineExceeded(
                 operation="connecting",
                 target=route.where,
                 timeout=self._timeout,
                 stage="connecting",
             )
-            failed.__cause__ = board.talk.trouble
+            failed = caused(late, board.talk.trouble)
         except BaseException as error:  # noqa: BLE001 - raised again below
             failed = error
         if failed is not None:
@@ -339,9 +340,10 @@ class Transport:
         except DeadlineExceeded:
             raise
         except TimeoutError:
-            raise DeadlineExceeded(
+            late = DeadlineExceeded(
                 operation="publish", target=str(address), timeout=limit, stage=held.stage
-            ) from board.talk.trouble
+            )
+            raise caused(late, board.talk.trouble) from board.talk.trouble
 
     def send(self, message: Outbound) -> None:
         """Hand a message to the link, or to the buffer while it cannot go, and return at once.
@@ -524,9 +526,10 @@ class Transport:
         except DeadlineExceeded:
             raise
         except TimeoutError:
-            raise DeadlineExceeded(
+            late = DeadlineExceeded(
                 operation=operation, target=target, timeout=timeout, stage=stage
-            ) from board.talk.trouble
+            )
+            raise caused(late, board.talk.trouble) from board.talk.trouble
 
     def _demand(
         self,
@@ -567,9 +570,10 @@ class Transport:
             raise
         except TimeoutError:
             stage = "connecting" if line.link is None else "confirmation"
-            raise DeadlineExceeded(
+            late = DeadlineExceeded(
                 operation="subscribing", target=str(source.address), timeout=timeout, stage=stage
-            ) from line.trouble
+            )
+            raise caused(late, line.trouble) from line.trouble
         return consumer
 
 
