@@ -10,6 +10,8 @@ from heapq import heapify, heappop, heappush
 from types import TracebackType
 from typing import Self
 
+from bedplate._floor.cause import caused
+
 __all__ = ["Limit", "Timer", "Wheel"]
 
 _COMPACT_FROM = 64
@@ -175,4 +177,4 @@ class Limit:
             and kind is not None
             and issubclass(kind, asyncio.CancelledError)
         ):
-            raise TimeoutError from error
+            raise caused(TimeoutError(), error) from error
