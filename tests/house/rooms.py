@@ -71,6 +71,7 @@ TRANSPORT = tuple(
         "stage",
         "outbox",
         "wheel",
+        "worker",
         "crew",
         "shift",
     )

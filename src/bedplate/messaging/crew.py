@@ -9,12 +9,13 @@ import asyncio
 import inspect
 import queue
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 
-__all__ = ["Crew", "Done", "in_crew"]
+from bedplate.messaging.worker import Worker
+
+__all__ = ["Crew", "Done"]
 
 Done = Callable[[object, BaseException | None], None]
 """What is called on the loop with the result or the error of a function."""
@@ -120,15 +121,6 @@ class Crew:
             done(result, None)
 
 
-class _Worker(threading.Thread):
-    """A thread of a crew; the loop's clock is held for what it does."""
-
-
-def in_crew() -> bool:
-    """Whether the calling thread belongs to a crew."""
-    return isinstance(threading.current_thread(), _Worker)
-
-
 class _Threads:
     """Daemon threads, started when there is work for them, each taking one job at a time."""
 
@@ -150,7 +142,7 @@ class _Threads:
         if self._count < wanted:
             self._count += 1
             name = f"{self._name}-{self._count}"
-            _Worker(target=self._work, name=name, daemon=True).start()
+            Worker(target=self._work, name=name, daemon=True).start()
         self._began()
         self._jobs.put((variables, function, done))
 

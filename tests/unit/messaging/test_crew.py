@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from bedplate.messaging.crew import Crew, in_crew
+from bedplate.messaging.crew import Crew
+from bedplate.messaging.worker import in_crew
 
 NAME: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="nobody")
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from bedplate._floor.process import birth
 from bedplate.errors import Forked, PortalStalled, TransportClosed, WouldDeadlock
-from bedplate.messaging.crew import in_crew
+from bedplate.messaging.worker import in_crew
 
 __all__ = ["Crossing"]
 
