@@ -74,6 +74,7 @@ TRANSPORT = tuple(
         "worker",
         "crew",
         "shift",
+        "staffing",
     )
 )
 """The files of the transport, and of what RPC and notifications share on top of it."""

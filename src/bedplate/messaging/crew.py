@@ -6,16 +6,16 @@ of messages: it runs functions.
 """
 
 import asyncio
-import inspect
 import queue
 import sys
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from typing import final
 
 from bedplate.messaging.worker import Worker
 
-__all__ = ["Crew", "Done"]
+__all__ = ["Crew", "Done", "Run"]
 
 Done = Callable[[object, BaseException | None], None]
 """What is called on the loop with the result or the error of a function."""
@@ -23,6 +23,55 @@ Done = Callable[[object, BaseException | None], None]
 _Job = tuple[Context, Callable[[], object], Done]
 
 
+@final
+class Run:
+    """One async function that runs or is about to."""
+
+    __slots__ = ("_begun", "_crew", "_done", "_function", "task")
+
+    def __init__(self, crew: "Crew", function: Callable[[], object], done: Done) -> None:
+        self._crew, self._function, self._done = crew, function, done
+        self._begun = False
+        self.task: asyncio.Task[None] | None = None
+        """Its task, from its first wait to its end: none is left for the collector to find."""
+
+    def cancel(self) -> bool:
+        """Cancel it; return whether it never began.
+
+        Then its ``done`` is not called: nothing of it runs, not even what would notice.
+        """
+        task = self.task
+        if task is None:
+            return False
+        fresh = not self._begun and not task.cancelling()
+        task.cancel()
+        if fresh:
+            self._leave()
+        return fresh
+
+    async def work(self) -> None:
+        """Run it, in its task."""
+        self._begun = True
+        try:
+            result = await self._function()  # type: ignore[misc]  # the caller says that it is async
+        except asyncio.CancelledError as error:
+            self._end(None, error)
+            raise
+        except BaseException as error:  # noqa: BLE001 - see the crew
+            self._end(None, error)
+        else:
+            self._end(result, None)
+
+    def _end(self, result: object, error: BaseException | None) -> None:
+        self._leave()
+        self._done(result, error)
+
+    def _leave(self) -> None:
+        self._crew.running -= 1
+        self.task = None
+
+
+@final
 class Crew:
     """At most ``workers`` functions at once, on the loop it is made on and in threads.
 
@@ -30,13 +79,13 @@ class Crew:
     message must not end the process. Not thread safe; call it on its loop.
     """
 
-    __slots__ = ("_loop", "_threads", "running", "workers")
+    __slots__ = ("_loop", "_name", "_threads", "running", "workers")
 
     def __init__(self, workers: int, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self.workers = workers
         self.running = 0
         """How many functions run now."""
-        self._loop = loop
+        self._loop, self._name = loop, name
         self._threads = _Threads(loop, name)
 
     @property
@@ -46,8 +95,8 @@ class Crew:
 
     def run(
         self, function: Callable[[], object], done: Done, variables: Context, *, is_async: bool
-    ) -> "asyncio.Task[None] | None":
-        """Run ``function`` in ``variables``; the task, if it is one that can be cancelled.
+    ) -> Run | None:
+        """Run ``function`` in ``variables``; return what can be cancelled of it.
 
         ``done`` may be called before this returns.
         """
@@ -55,8 +104,12 @@ class Crew:
         if not is_async:
             self._threads.run(variables, function, self._leaving(done), self.running)
             return None
-        task = _spawn(self._loop, self._await(function, self._leaving(done)), variables)
-        return None if task.done() else task
+        run = Run(self, function, done)
+        task = _spawn(run.work(), self._loop, variables, self._name)
+        if task.done():
+            return None
+        run.task = task
+        return run
 
     async def aside(self, function: Callable[[], object], freed: Callable[[], object]) -> object:
         """Run a plain function in a thread, from within a task of this crew and as part of it.
@@ -83,21 +136,6 @@ class Crew:
             raise error
         return result
 
-    def cancel(self, task: "asyncio.Task[None]") -> bool:
-        """Cancel a task that `run` returned; return whether it never began.
-
-        Then its ``done`` is not called: nothing of it runs, not even what would notice.
-        """
-        work = task.get_coro()
-        fresh = (
-            inspect.iscoroutine(work)
-            and inspect.getcoroutinestate(work) == inspect.CORO_CREATED
-            and not task.cancelling()
-        )
-        task.cancel()
-        self.running -= fresh
-        return fresh
-
     def close(self) -> None:
         """Let the threads end when they have done what is queued; waits for nobody."""
         self._threads.close()
@@ -108,17 +146,6 @@ class Crew:
             done(result, error)
 
         return leave
-
-    async def _await(self, function: Callable[[], object], done: Done) -> None:
-        try:
-            result = await function()  # type: ignore[misc]  # the caller says that it is async
-        except asyncio.CancelledError as error:
-            done(None, error)
-            raise
-        except BaseException as error:  # noqa: BLE001 - see the class
-            done(None, error)
-        else:
-            done(result, None)
 
 
 class _Threads:
@@ -186,13 +213,19 @@ def _nothing() -> None:
 if sys.version_info >= (3, 12):
 
     def _spawn(
-        loop: asyncio.AbstractEventLoop, work: Coroutine[object, object, None], variables: Context
+        work: Coroutine[object, object, None],
+        loop: asyncio.AbstractEventLoop,
+        variables: Context,
+        name: str,
     ) -> "asyncio.Task[None]":
         # A handler that never waits needs no turn of the loop, and half of a task's cost.
-        return asyncio.Task(work, loop=loop, context=variables, eager_start=True)
+        return asyncio.Task(work, loop=loop, name=name, context=variables, eager_start=True)
 else:
 
     def _spawn(
-        loop: asyncio.AbstractEventLoop, work: Coroutine[object, object, None], variables: Context
+        work: Coroutine[object, object, None],
+        loop: asyncio.AbstractEventLoop,
+        variables: Context,
+        name: str,
     ) -> "asyncio.Task[None]":
-        return asyncio.Task(work, loop=loop, context=variables)
+        return asyncio.Task(work, loop=loop, name=name, context=variables)

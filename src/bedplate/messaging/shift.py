@@ -10,23 +10,21 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
 from functools import partial
-from math import inf
-from typing import Generic, TypeVar, final
-
-from msgspec import Struct
+from typing import Final, Generic, TypeVar, final
 
 from bedplate.errors import TransportClosed
 from bedplate.messaging.consumer import Consumer
-from bedplate.messaging.crew import Crew
+from bedplate.messaging.crew import Crew, Run
 from bedplate.messaging.delivery import Delivery, Dropped, Receive
 from bedplate.messaging.intake import Verdict
 from bedplate.messaging.observe import Span
-from bedplate.messaging.receiving import Ack, IntakePolicy
+from bedplate.messaging.receiving import Ack
+from bedplate.messaging.staffing import ShiftOptions
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Settle, Settlement, Source
 from bedplate.messaging.wheel import Timer
 
-__all__ = ["ACK", "REJECT", "Duties", "Job", "Shift", "ShiftOptions", "Turn", "dismiss"]
+__all__ = ["ACK", "REJECT", "Duties", "Job", "Shift", "Turn", "dismiss"]
 
 _log = logging.getLogger("bedplate.messaging")
 
@@ -37,63 +35,53 @@ ACK = Settle(Settlement.ACK)
 REJECT = Settle(Settlement.REJECT)
 """It cannot be used."""
 
+_RUN: Final = Verdict.RUN
+
 W = TypeVar("W")
 
 
-class ShiftOptions(Struct, frozen=True, kw_only=True):
-    """How much is worked on at once, and how it ends.
-
-    At most ``workers`` run at once; ``accept`` more from each source wait (None: four times as
-    many). What runs when the shift ends has ``drain`` seconds.
-    """
-
-    workers: int = 8
-    accept: int | None = None
-    policy: IntakePolicy = IntakePolicy()
-    drain: float = 10.0
-
-    def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise ValueError(f"workers={self.workers}: at least one is needed")
-        if self.accept is not None and self.accept < 0:
-            raise ValueError(f"accept={self.accept}: it counts what may wait, 0 or more")
-        if not 0 <= self.drain < inf:
-            raise ValueError(f"drain={self.drain!r}: give a number of seconds")
-
-    @property
-    def credit(self) -> int:
-        """How many deliveries are taken from each source at once: running and waiting."""
-        return self.workers + (4 * self.workers if self.accept is None else self.accept)
-
-
-class Turn(Struct, Generic[W], eq=False):
+@final
+class Turn(Generic[W]):
     """One delivery and the ``work`` it asks for, from its taking to its end."""
 
-    delivery: Delivery
-    work: W
-    running: bool = False
-    over: bool = False
-    task: "asyncio.Task[None] | None" = None
-    expiry: Timer | None = None
-    span: Span | None = None
-    trouble: BaseException | None = None
-    """What its owner says it failed with after all, whatever the job says."""
+    __slots__ = ("delivery", "expiry", "over", "run", "running", "span", "trouble", "work")
+
+    def __init__(self, delivery: Delivery, work: W) -> None:
+        self.delivery = delivery
+        self.work = work
+        self.running = False
+        self.over = False
+        self.run: Run | None = None
+        self.expiry: Timer | None = None
+        self.span: Span | None = None
+        self.trouble: BaseException | None = None
+        """What its owner says it failed with after all, whatever the job says."""
 
 
-class Job(Struct, frozen=True):
+@final
+class Job:
     """What a turn runs: a function, async or plain, in the context variables it is to see.
 
     ``verb`` and ``name`` are for those who follow work; see `bedplate.messaging.observe.Work`.
     """
 
-    function: Callable[[], object]
-    variables: Context
-    is_async: bool
-    verb: str = ""
-    name: str = ""
+    __slots__ = ("function", "is_async", "name", "variables", "verb")
+
+    def __init__(
+        self,
+        function: Callable[[], object],
+        variables: Context,
+        *,
+        is_async: bool,
+        verb: str = "",
+        name: str = "",
+    ) -> None:
+        self.function, self.variables, self.is_async = function, variables, is_async
+        self.verb, self.name = verb, name
 
 
-class Duties(Struct, Generic[W], frozen=True, kw_only=True):
+@final
+class Duties(Generic[W]):
     """What the owner of a shift does in it, on the loop and without blocking.
 
     ``arrived`` decodes deliveries, and takes or dismisses each; while the shift is stopping it
@@ -104,11 +92,19 @@ class Duties(Struct, Generic[W], frozen=True, kw_only=True):
     loop's exception handler; the turn ends all the same.
     """
 
-    arrived: Receive
-    dropped: Dropped
-    begin: Callable[[Turn[W]], Job | None]
-    missed: Callable[[Turn[W], Verdict], object]
-    ended: Callable[[Turn[W], object, BaseException | None], object]
+    __slots__ = ("arrived", "begin", "dropped", "ended", "missed")
+
+    def __init__(
+        self,
+        *,
+        arrived: Receive,
+        dropped: Dropped,
+        begin: Callable[[Turn[W]], Job | None],
+        missed: Callable[[Turn[W], Verdict], object],
+        ended: Callable[[Turn[W], object, BaseException | None], object],
+    ) -> None:
+        self.arrived, self.dropped = arrived, dropped
+        self.begin, self.missed, self.ended = begin, missed, ended
 
 
 @final
@@ -250,8 +246,12 @@ class Shift(Generic[W]):
     def take(self, turn: Turn[W]) -> None:
         """Begin a turn, now or when a worker is free; it may be over when this returns."""
         self._turns.add(turn)
-        self._waiting.append(turn)
-        self._begin_waiting()
+        crew = self._crew
+        if self._waiting or crew is None or self._starting or not crew.free:
+            self._waiting.append(turn)
+            self._begin_waiting()
+        else:  # as nearly always
+            self._begin_first(turn, crew)
         if not turn.running and not turn.over:
             self._watch(turn)
 
@@ -289,9 +289,19 @@ class Shift(Generic[W]):
         finally:
             self._starting = False
 
+    def _begin_first(self, turn: Turn[W], crew: Crew) -> None:
+        """Begin what has nobody before it, and then whom that let in."""
+        self._starting = True
+        try:
+            self._begin(turn, crew)
+        finally:
+            self._starting = False
+        if self._waiting:
+            self._begin_waiting()
+
     def _begin(self, turn: Turn[W], crew: Crew) -> None:
         verdict = turn.delivery.start()
-        if verdict is not Verdict.RUN:
+        if verdict is not _RUN:
             self._miss(turn, verdict)
             return
         try:
@@ -307,8 +317,8 @@ class Shift(Generic[W]):
             turn.expiry.cancel()
         if self._transport.followers is not None:
             turn.span = job.variables.run(_follow, turn.delivery, job)
-        done = partial(self._ended, turn)
-        turn.task = crew.run(job.function, done, job.variables, is_async=job.is_async)
+        done = _Ending(self, turn)
+        turn.run = crew.run(job.function, done, job.variables, is_async=job.is_async)
 
     def _watch(self, turn: Turn[W]) -> None:
         """End what waits when it expires, not when a worker is free: somebody may wait for it."""
@@ -325,8 +335,8 @@ class Shift(Generic[W]):
         self._miss(turn, turn.delivery.start())
 
     def _cancel_task(self, turn: Turn[W]) -> None:
-        crew, task = self._crew, turn.task
-        if crew is not None and task is not None and crew.cancel(task):
+        run = turn.run
+        if run is not None and run.cancel():
             self._ended(turn, None, asyncio.CancelledError("it was cancelled before it began"))
 
     def _miss(self, turn: Turn[W], verdict: Verdict) -> None:
@@ -351,8 +361,9 @@ class Shift(Generic[W]):
     def _leave(self, turn: Turn[W]) -> None:
         """End a turn: its credit is free, and maybe the shift is idle."""
         turn.over = True
-        # The task knows its variables, and they the turn: no cycle for the collector to find.
-        turn.task = turn.span = None
+        # The run knows its variables, and they the turn: no cycle for the collector to find.
+        turn.run = None
+        turn.span = None
         if turn.expiry is not None:
             turn.expiry.cancel()
         self._turns.discard(turn)
@@ -360,6 +371,19 @@ class Shift(Generic[W]):
             turn.delivery.release()
         elif not self._turns:
             self._idle.set()
+
+
+@final
+class _Ending(Generic[W]):
+    """Where the result of one turn's job goes."""
+
+    __slots__ = ("_shift", "_turn")
+
+    def __init__(self, shift: Shift[W], turn: Turn[W]) -> None:
+        self._shift, self._turn = shift, turn
+
+    def __call__(self, result: object, error: BaseException | None) -> None:
+        self._shift._ended(self._turn, result, error)  # noqa: SLF001 - a part of the shift
 
 
 def dismiss(delivery: Delivery, how: Settle = ACK) -> None:

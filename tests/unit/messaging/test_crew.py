@@ -83,10 +83,12 @@ async def test_whatever_is_raised_goes_to_done(kind: type[BaseException], colour
 async def test_a_task_can_be_cancelled_and_says_so() -> None:
     """Cancelling the task of an async function ends it with CancelledError."""
     crew, ends = Crew(1, asyncio.get_running_loop(), "test"), Ends()
-    task = crew.run(lambda: asyncio.sleep(50), ends, contextvars.Context(), is_async=True)
+    run = crew.run(lambda: asyncio.sleep(50), ends, contextvars.Context(), is_async=True)
+    assert run is not None
+    task = run.task
     assert task is not None
     await asyncio.sleep(1)
-    task.cancel()
+    assert not run.cancel()
     await ends.wait(1)
     assert isinstance(ends.all[0][1], asyncio.CancelledError)
     assert task.cancelled()
@@ -164,14 +166,14 @@ async def test_a_task_that_is_cancelled_before_it_begins_leaves_its_place() -> N
     first = crew.run(slow, ends, contextvars.Context(), is_async=True)
     assert first is not None
     began = bool(begun)  # where tasks begin eagerly
-    assert crew.cancel(first) is not began
-    assert not crew.cancel(first)
+    assert first.cancel() is not began
+    assert not first.cancel()
     await asyncio.sleep(1)
     assert (crew.running, len(ends.all), bool(begun)) == (0, began, began)
     second = crew.run(slow, ends, contextvars.Context(), is_async=True)
     assert second is not None
     await asyncio.sleep(1)
-    assert not crew.cancel(second)
+    assert not second.cancel()
     await asyncio.sleep(1)
     assert (crew.running, len(ends.all)) == (0, 1 + began)
     crew.close()

@@ -6,7 +6,6 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
-import msgspec
 import pytest
 
 from bedplate.errors import TransportClosed, Unsupported
@@ -22,7 +21,8 @@ from bedplate.messaging import (
     Verdict,
 )
 from bedplate.messaging.drivers.memory import MemoryDriver
-from bedplate.messaging.shift import ACK, REJECT, Duties, Job, Shift, ShiftOptions, Turn, dismiss
+from bedplate.messaging.shift import ACK, REJECT, Duties, Job, Shift, Turn, dismiss
+from bedplate.messaging.staffing import ShiftOptions
 from bedplate.testing.faulty import Faults, faulty
 
 ONE, TWO = Address.topic("one"), Address.topic("two")
@@ -256,7 +256,7 @@ async def test_a_duty_that_raises_ends_the_turn_all_the_same(transport: Transpor
         return Job(partial(asyncio.sleep, 1), owner.shift.variables(), is_async=True)
 
     await owner.open()
-    owner.shift._duties = msgspec.structs.replace(owner.shift._duties, begin=begin)
+    owner.shift._duties.begin = begin
     await owner.tell(b"bug", b"bug", b"work")
     await asyncio.sleep(5)
     loop.set_exception_handler(None)

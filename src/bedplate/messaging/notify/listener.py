@@ -29,10 +29,10 @@ from bedplate.messaging.shift import (
     Duties,
     Job,
     Shift,
-    ShiftOptions,
     Turn,
     dismiss,
 )
+from bedplate.messaging.staffing import ShiftOptions
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Address, Settle, Settlement, Source, Start
 from bedplate.messaging.wire import native
@@ -219,9 +219,9 @@ class Listener:
         return Job(
             partial(handle, notification),
             self._shift.variables(),
-            _is_async(handle),
-            "notify",
-            event.event_type,
+            is_async=_is_async(handle),
+            verb="notify",
+            name=event.event_type,
         )
 
     def _missed(self, _: _Turn, verdict: Verdict) -> None:

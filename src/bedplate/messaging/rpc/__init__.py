@@ -26,7 +26,7 @@ from bedplate.messaging.rpc.description import Schema as Schema
 from bedplate.messaging.rpc.description import ServedInterface as ServedInterface
 from bedplate.messaging.rpc.description import asyncapi as asyncapi
 from bedplate.messaging.rpc.description import json_schema as json_schema
-from bedplate.messaging.rpc.dispatch import Endpoint as Endpoint
+from bedplate.messaging.rpc.endpoint import Endpoint as Endpoint
 from bedplate.messaging.rpc.interceptors import ClientInterceptor as ClientInterceptor
 from bedplate.messaging.rpc.interceptors import Outgoing as Outgoing
 from bedplate.messaging.rpc.interceptors import Proceed as Proceed

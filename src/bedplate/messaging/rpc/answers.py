@@ -6,9 +6,9 @@ handlers or workers.
 
 import logging
 from collections.abc import Callable
+from typing import final
 
-from msgspec import Struct
-
+from bedplate.clock import SYSTEM, Clock
 from bedplate.errors import CodecError, MessagingError, RequestExpired
 from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.intake import TTL_HEADER, Verdict
@@ -18,7 +18,7 @@ from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import NO_HEADERS, Headers, Outbound, Want
 from bedplate.messaging.wheel import Timer
 from bedplate.messaging.wire import native
-from bedplate.messaging.wire.values import Beat, Fault, Reply, Request
+from bedplate.messaging.wire.values import Beat, Fault, Request
 
 __all__ = ["Answers", "Heart", "awaited_until"]
 
@@ -29,22 +29,36 @@ _QUIET = 10.0
 """Seconds between two lines about answers that cannot be sent: there may be thousands."""
 
 
+@final
 class Answers:
     """Answers the requests of one server. ``late`` and ``lost`` count answers not sent."""
 
-    __slots__ = ("_quiet_until", "codec", "late", "lost", "topic", "transport")
+    __slots__ = (
+        "_dumps",
+        "_quiet_until",
+        "clock",
+        "codec",
+        "late",
+        "lost",
+        "topic",
+        "transport",
+    )
 
     def __init__(self, transport: Transport, topic: str, codec: Codec) -> None:
         self.transport, self.topic, self.codec = transport, topic, codec
         self.late = 0
         self.lost = 0
+        self.clock: Clock = SYSTEM
+        """The transport's, once that is open."""
         self._quiet_until = 0.0
+        self._dumps = codec.dumps
 
-    def result(self, request: Request, deadline: float | None, result: object) -> Exception | None:
-        """Send a result, or why it cannot be sent; return that why."""
+    def result(
+        self, request: Request, deadline: float | None, result: object, what: str
+    ) -> Exception | None:
+        """Send a result, or why it cannot be sent; return that why. ``what`` names it there."""
         try:
-            body = self.codec.dumps(result, f"the result of {request.method}()")
-            self._send(request, deadline, native.encode(Reply(request.id, body)).body, "reply")
+            self._send(request, deadline, self._dumps(result, what), "reply")
         except Exception as error:  # noqa: BLE001 - the application's types may raise anything
             known = isinstance(error, CodecError)
             _log.warning(
@@ -110,7 +124,7 @@ class Answers:
         if to is None:
             return
         if deadline is not None:
-            left = deadline - self.transport.clock.now()
+            left = deadline - self.clock.now()
             if left <= 0:
                 self.late += kind != "beat"
                 return
@@ -140,39 +154,45 @@ class Answers:
             self._report_lost(request, error)
 
     def _report_lost(self, request: Request, error: MessagingError) -> None:
-        now = self.transport.clock.now()
+        now = self.clock.now()
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET
             which = (request.method, self.topic, self.lost)
             _log.warning("An answer to %s of %s was not sent (%d so far): %s", *which, error)
 
 
-class Heart(Struct):
+@final
+class Heart:
     """Beats for one request, from now until stopped; ``state`` is what it says."""
 
-    answers: Answers
-    request: Request
-    deadline: float | None
-    state: Callable[[], str]
-    timer: Timer | None = None
+    __slots__ = ("_answers", "_deadline", "_state", "_timer", "request")
+
+    def __init__(
+        self, answers: Answers, request: Request, deadline: float | None, state: Callable[[], str]
+    ) -> None:
+        self._answers, self.request, self._deadline = answers, request, deadline
+        self._state = state
+        self._timer: Timer | None = None
 
     def beat(self) -> None:
         """Beat now, and again after a third of what the caller calls silence, while it waits."""
-        heartbeat, transport = self.request.heartbeat, self.answers.transport
-        if heartbeat is None or (
-            self.deadline is not None and self.deadline <= transport.clock.now()
-        ):
-            self.timer = None
+        heartbeat, transport, clock = (
+            self.request.heartbeat,
+            self._answers.transport,
+            self._answers.clock,
+        )
+        if heartbeat is None or (self._deadline is not None and self._deadline <= clock.now()):
+            self._timer = None
             return
-        self.answers.beat(self.request, self.deadline, Beat(self.request.id, self.state()))
+        self._answers.beat(self.request, self._deadline, Beat(self.request.id, self._state()))
         pause = max(heartbeat / 3, _SHORTEST_BEAT)
-        self.timer = transport.after(pause, self.beat)
+        self._timer = transport.after(pause, self.beat)
 
     def stop(self) -> None:
         """Beat no more."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 def awaited_until(request: Request, delivery: Delivery) -> float | None:

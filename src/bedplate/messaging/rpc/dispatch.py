@@ -5,55 +5,70 @@ Built once from the registered objects; decides without running anything. Pure.
 
 import inspect
 from collections.abc import Callable, Iterable
-
-from msgspec import Struct
+from typing import final
 
 from bedplate.errors import NoSuchMethod, RemoteError, UnsupportedVersion
 from bedplate.messaging.rpc.access import Served
+from bedplate.messaging.rpc.endpoint import Endpoint
 from bedplate.messaging.rpc.interface import Interface, contract_of
 from bedplate.messaging.rpc.marks import is_exposed, is_silent
 from bedplate.messaging.rpc.serializer import PLAIN, Codec
 from bedplate.messaging.rpc.signature import Signature, public_methods, read_signature
 
-__all__ = ["Endpoint", "Handler", "Routes", "Table"]
+__all__ = ["Handler", "Routes", "Table"]
 
 
-class Endpoint(Struct, frozen=True, kw_only=True):
-    """An object whose public methods are served, in a namespace and a version.
-
-    ``version`` is ``major.minor``: requests of the same major and at most this minor are served.
-    What is left out is taken from the object's `Interface`, where it has one.
-    """
-
-    handler: object
-    namespace: str | None = None
-    version: str | None = None
-
-
-class Handler(Struct, frozen=True, eq=False):
-    """One method that can be run. ``function`` is bound.
+@final
+class Handler:
+    """One method that can be run. ``function`` is bound, ``name`` has the namespace before it.
 
     ``exposed`` and ``silent`` are its marks. ``instant``: it is plain and quick, and runs without
-    a worker.
+    a worker. ``arguments`` and ``result`` are what messages call them.
     """
 
-    function: Callable[..., object]
-    signature: Signature
-    exposed: bool = False
-    silent: bool = False
-    instant: bool = False
+    __slots__ = (
+        "arguments",
+        "exposed",
+        "function",
+        "instant",
+        "name",
+        "result",
+        "signature",
+        "silent",
+    )
+
+    def __init__(
+        self,
+        function: Callable[..., object],
+        signature: Signature,
+        name: str,
+        *,
+        exposed: bool = False,
+        silent: bool = False,
+        instant: bool = False,
+    ) -> None:
+        self.function, self.signature, self.name = function, signature, name
+        self.exposed, self.silent, self.instant = exposed, silent, instant
+        method = name.rpartition(".")[2]
+        self.arguments = f"the arguments of {method}()"
+        self.result = f"the result of {method}()"
 
 
-class Table(Struct, frozen=True, eq=False):
+@final
+class Table:
     """The methods of one object, of class ``kind``; ``written`` is its version as text."""
 
-    kind: type
-    namespace: str
-    version: tuple[int, ...]
-    written: str
-    methods: dict[str, Handler]
+    __slots__ = ("kind", "methods", "namespace", "version", "written")
+
+    def __init__(
+        self, kind: type, namespace: str, written: str, methods: dict[str, Handler]
+    ) -> None:
+        self.kind, self.namespace, self.written = kind, namespace, written
+        self.version = _numbers(written)
+        self.methods = methods
 
 
+@final
 class Routes:
     """All that one server serves."""
 
@@ -82,7 +97,8 @@ class Routes:
             namespace = declared.namespace if namespace is None else namespace
             version = declared.version if version is None else version
         written = version or "1.0"
-        methods = _methods(endpoint.handler, PLAIN if instant else self._codec, instant=instant)
+        codec = PLAIN if instant else self._codec
+        methods = _methods(endpoint.handler, namespace or "", codec, instant=instant)
         if not methods:
             raise TypeError(f"{kind.__name__} has no public methods to serve")
         if self._served == "exposed" and not instant:
@@ -92,7 +108,7 @@ class Routes:
                     f"{kind.__name__} has no exposed methods to serve: "
                     f'mark them with @rpc.expose, or leave methods="exposed" out'
                 )
-        table = Table(kind, namespace or "", _numbers(written), written, methods)
+        table = Table(kind, namespace or "", written, methods)
         self._tables.setdefault(table.namespace, []).append(table)
 
     @property
@@ -102,10 +118,12 @@ class Routes:
 
     def find(self, method: str, namespace: str, version: str) -> Handler | RemoteError:
         """Return the handler of a request, or the fault that answers it."""
-        tables = self._tables.get(namespace, ())
+        tables = self._tables.get(namespace, [])
         for table in tables:
-            if version == table.written and method in table.methods:
-                return table.methods[method]  # as nearly always
+            if version == table.written:
+                handler = table.methods.get(method)
+                if handler is not None:
+                    return handler  # as nearly always
         try:
             wanted = _numbers(version) if version else None
         except ValueError as error:
@@ -140,7 +158,7 @@ class Routes:
         )
 
 
-def _methods(handler: object, codec: Codec, *, instant: bool) -> dict[str, Handler]:
+def _methods(handler: object, namespace: str, codec: Codec, *, instant: bool) -> dict[str, Handler]:
     kind = type(handler)
     is_interface = isinstance(handler, Interface)
     methods: dict[str, Handler] = {}
@@ -155,6 +173,7 @@ def _methods(handler: object, codec: Codec, *, instant: bool) -> dict[str, Handl
         methods[name] = Handler(
             bound,
             signature,
+            f"{namespace}.{name}" if namespace else name,
             exposed=is_exposed(bound, declared),
             silent=is_silent(bound, declared),
             instant=instant,

@@ -7,15 +7,14 @@ bytes beyond the envelope.
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Self, cast, final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from bedplate.clock import SYSTEM, Clock
 from bedplate.errors import AccessDenied, BadArguments, MalformedMessage, RemoteError
 from bedplate.messaging.delivery import Delivery
 from bedplate.messaging.intake import Verdict
@@ -45,22 +44,47 @@ __all__ = ["Server"]
 _log = logging.getLogger("bedplate.messaging.rpc")
 
 _CANCELS_KEPT = 1000
-_NOT_RUN = MappingProxyType({Verdict.EXPIRED: "expired", Verdict.PARK: "parked"})
-"""What the statistics call it; otherwise it is returned."""
+_SET_CURRENT = CURRENT.set
 
 
-class _Asked(Struct, eq=False):
+@final
+class _Asked:
     """What a turn of a server is about: one request. ``deadline``: when its caller gives up."""
 
-    request: Request
-    handler: Handler
-    deadline: float | None
-    heart: Heart | None = None
-    context: Context | None = None
-    cancelled: bool = False
+    __slots__ = ("call", "cancelled", "context", "deadline", "handler", "heart", "request")
+
+    def __init__(
+        self, request: Request, handler: Handler, deadline: float | None, call: str | None
+    ) -> None:
+        self.request, self.handler, self.deadline = request, handler, deadline
+        self.call = call
+        """The id of a call; None for casts."""
+        self.heart: Heart | None = None
+        self.context: Context | None = None
+        self.cancelled = False
 
 
 _Turn = Turn[_Asked]
+
+
+@final
+class _Tally:
+    """What became of the requests of a server; see `ServerStatistics`."""
+
+    __slots__ = COUNTED
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.results = 0
+        self.faults = 0
+        self.done = 0
+        self.refused = 0
+        self.expired = 0
+        self.parked = 0
+        self.cancelled = 0
+        self.repeated = 0
+        self.returned = 0
+        self.malformed = 0
 
 
 @final
@@ -84,13 +108,15 @@ class Server:
     ) -> None:
         self.options = options
         self._access = access
+        self._selective = access is not None or codec.load_context is not None
         self._interceptors = tuple(interceptors)
         self._transport = transport
         self._routes = routes
         self._codec = codec
+        self._clock: Clock = SYSTEM  # the transport's, once it is open
         self._answers = Answers(transport, options.topic, codec)
         self._by_call: dict[str, _Turn] = {}
-        self._counts: Counter[str] = Counter()
+        self._tally = _Tally()
         self._cancels: dict[str, None] = {}
         self._shift: Shift[_Asked] = Shift(
             transport,
@@ -107,6 +133,7 @@ class Server:
 
     async def __aenter__(self) -> Self:
         """Begin to serve. Raises what `Transport.consume` raises."""
+        self._clock = self._answers.clock = self._transport.clock
         await self._shift.open(map(Source, self._addresses()))
         return self
 
@@ -128,13 +155,13 @@ class Server:
 
     def statistics(self) -> ServerStatistics:
         """Return how the server is doing now."""
-        counts = self._counts
+        tally = self._tally
         return ServerStatistics(
             running=self._shift.running,
             waiting=self._shift.waiting,
             late_answers=self._answers.late,
             lost_answers=self._answers.lost,
-            **{name: counts[name] for name in COUNTED},
+            **{name: getattr(tally, name) for name in COUNTED},
         )
 
     def __repr__(self) -> str:
@@ -169,37 +196,42 @@ class Server:
                 self._malformed(delivery, MalformedMessage(where="a message", why=why))
 
     def _take(self, request: Request, delivery: Delivery) -> None:
-        self._counts["received"] += 1
+        self._tally.received += 1
         if self._shift.stopping:
-            self._counts["returned"] += 1
+            self._tally.returned += 1
             return  # unsettled: closing the shift returns it
-        if request.reply_to is not None and self._known(request):
+        call = None if request.reply_to is None else request.id
+        if call is not None and self._known(request, call):
             dismiss(delivery)
             return
         handler = self._routes.find(request.method, request.namespace, request.version)
-        deadline = awaited_until(request, delivery)
-        if isinstance(handler, RemoteError):
+        deadline = None if call is None else awaited_until(request, delivery)
+        if not isinstance(handler, Handler):
             dismiss(delivery)
             self._refuse(request, deadline, handler)
             return
         if handler.instant:
             self._run_now(request, handler, delivery)
             return
-        admitted = self._admit(request, handler)
-        if isinstance(admitted, RemoteError):
-            dismiss(delivery)
-            self._refuse(request, deadline, admitted)
-            return
-        request = admitted
-        asked = _Asked(request, handler, deadline)
+        if self._selective:
+            admitted = self._admit(request, handler)
+            if not isinstance(admitted, Request):
+                dismiss(delivery)
+                self._refuse(request, deadline, admitted)
+                return
+            request = admitted
+        asked = _Asked(request, handler, deadline, call)
         turn = Turn(delivery, asked)
-        if request.reply_to is not None:
-            self._by_call[request.id] = turn
-            if request.heartbeat is not None and not handler.silent:
-                asked.heart = Heart(self._answers, request, deadline, partial(_state, turn))
+        if call is None:
+            self._shift.take(turn)
+            return
+        self._by_call[call] = turn
+        heart: Heart | None = None
+        if request.heartbeat is not None and not handler.silent:
+            heart = asked.heart = Heart(self._answers, request, deadline, partial(_state, turn))
         self._shift.take(turn)
-        if asked.heart is not None and not turn.over:
-            asked.heart.beat()
+        if heart is not None and not turn.over:
+            heart.beat()
 
     def _admit(self, request: Request, handler: Handler) -> Request | RemoteError:
         """Return a request that is let in, its context loaded, or the fault that answers it."""
@@ -213,17 +245,17 @@ class Server:
             return AccessDenied.say(f"{request.method}() is not for you.")
         return request
 
-    def _known(self, request: Request) -> bool:
+    def _known(self, request: Request, call: str) -> bool:
         """Whether a call was cancelled before it came, or is in hand already."""
-        if request.id in self._cancels:
-            del self._cancels[request.id]
-            self._counts["cancelled"] += 1
+        if self._cancels and call in self._cancels:
+            del self._cancels[call]
+            self._tally.cancelled += 1
             return True
-        turn = self._by_call.get(request.id)
+        turn = self._by_call.get(call)
         if turn is None:
             return False
         # Sent again over a new link: the answer goes the new way, the work is done once.
-        self._counts["repeated"] += 1
+        self._tally.repeated += 1
         asked = turn.work
         request = replace(request, context=asked.request.context)  # which is loaded
         asked.request = request
@@ -242,12 +274,12 @@ class Server:
             return
         if type(request) is not Request:
             return
-        self._counts["received"] += 1
+        self._tally.received += 1
         self._not_run(request, awaited_until(request, delivery), verdict)
 
     def _malformed(self, delivery: Delivery, error: MalformedMessage) -> None:
         """Reject what cannot be read; answer it where it says to whom."""
-        self._counts["malformed"] += 1
+        self._tally.malformed += 1
         _log.warning("A message to %s was rejected: %s", self.options.topic, error)
         dismiss(delivery, REJECT)
         if delivery.reply_to is not None and delivery.correlation_id:
@@ -255,7 +287,7 @@ class Server:
             self._answers.fault(request, delivery.deadline, fault_of(error, request.id))
 
     def _refuse(self, request: Request, deadline: float | None, error: Exception) -> None:
-        self._counts["refused"] += 1
+        self._tally.refused += 1
         if request.reply_to is None:
             _log.warning("A cast to %s was refused: %s", self.options.topic, error)
         self._answers.fault(request, deadline, fault_of(error, request.id))
@@ -283,9 +315,9 @@ class Server:
         if verdict is not Verdict.RUN:
             self._not_run(request, deadline, verdict)
             return
-        asked = _Asked(request, handler, deadline)
+        asked = _Asked(request, handler, deadline, None if request.reply_to is None else request.id)
         try:
-            handler.signature.unbind(request.args, f"the arguments of {request.method}()")
+            handler.signature.unbind(request.args, handler.arguments)
             result = handler.function()
         except (MalformedMessage, ValueError) as error:
             self._refuse(request, deadline, BadArguments.say(f"{request.method}(): {error}"))
@@ -298,24 +330,25 @@ class Server:
 
     def _begin(self, turn: _Turn) -> Job | None:
         asked = turn.work
-        request, signature = asked.request, asked.handler.signature
-        context = asked.context = Context(
+        request, handler = asked.request, asked.handler
+        signature = handler.signature
+        context = Context(
             method=request.method,
             id=request.id,
             peer=request.peer,
             values=request.context,
             deadline=asked.deadline,
-            clock=self._transport.clock,
-            report=partial(self._report, turn),
+            clock=self._clock,
+            report=_Progress(self, turn),
         )
+        asked.context = context
         variables = self._shift.variables()
-        variables.run(CURRENT.set, context)
-        where = f"the arguments of {request.method}()"
+        variables.run(_SET_CURRENT, context)
         try:
             if self._codec.hook is None:
-                arguments = signature.unbind(request.args, where)
+                arguments = signature.unbind(request.args, handler.arguments)
             else:  # which may ask for the context
-                arguments = variables.run(signature.unbind, request.args, where)
+                arguments = variables.run(signature.unbind, request.args, handler.arguments)
         except (MalformedMessage, ValueError) as error:
             self._unfit(turn, BadArguments.say(f"{request.method}(): {error}"))
             return None
@@ -323,13 +356,12 @@ class Server:
             self._unfit(turn, error)
             return None
         first = (context,) if signature.takes_context else ()
-        function = partial(asked.handler.function, *first, **arguments)
-        verb = "cast" if request.reply_to is None else "call"
-        name = f"{request.namespace}.{request.method}" if request.namespace else request.method
+        function: Callable[[], object] = partial(handler.function, *first, **arguments)
+        is_async = signature.is_async
         if self._interceptors:
-            proceed = self._intercepted(context, function, signature)
-            return Job(proceed, variables, is_async=True, verb=verb, name=name)
-        return Job(function, variables, signature.is_async, verb, name)
+            function, is_async = self._intercepted(context, function, signature), True
+        verb = "cast" if asked.call is None else "call"
+        return Job(function, variables, is_async=is_async, verb=verb, name=handler.name)
 
     def _intercepted(
         self, context: Context, function: Callable[[], object], signature: Signature
@@ -346,15 +378,15 @@ class Server:
 
     def _ended(self, turn: _Turn, result: object, error: BaseException | None) -> None:
         asked = turn.work
-        if isinstance(error, Quit):
+        if error is not None and isinstance(error, Quit):
             error = turn.trouble = error.__cause__
-        cancelled = isinstance(error, asyncio.CancelledError)
+        cancelled = error is not None and isinstance(error, asyncio.CancelledError)
         if cancelled and asked.cancelled:
             self._finish_cancelled(turn)
             return
         self._forget(asked)
         if cancelled and self._shift.stopping:
-            self._counts["returned"] += 1
+            self._tally.returned += 1
             if self.options.ack is Ack.START:  # otherwise it runs again, elsewhere
                 self._answers.stopped(asked.request, asked.deadline)
             return
@@ -366,15 +398,19 @@ class Server:
 
     def _finish(self, asked: _Asked, result: object) -> Exception | None:
         """Answer with a result; return why that could not be sent."""
-        if asked.request.reply_to is None:
-            self._counts["done"] += 1
+        if asked.call is None:
+            self._tally.done += 1
             return None
-        why = self._answers.result(asked.request, asked.deadline, result)
-        self._counts["results" if why is None else "faults"] += 1
+        what = asked.handler.result
+        why = self._answers.result(asked.request, asked.deadline, result, what)
+        if why is None:
+            self._tally.results += 1
+        else:
+            self._tally.faults += 1
         return why
 
     def _finish_failed(self, asked: _Asked, error: BaseException) -> None:
-        self._counts["faults"] += 1
+        self._tally.faults += 1
         request = asked.request
         if not isinstance(error, RemoteError):
             _log.warning("%s of %s raised", request.method, self.options.topic, exc_info=error)
@@ -382,7 +418,7 @@ class Server:
         self._answers.fault(request, asked.deadline, fault)
 
     def _finish_cancelled(self, turn: _Turn) -> None:
-        self._counts["cancelled"] += 1
+        self._tally.cancelled += 1
         turn.delivery.settle(ACK)
         self._forget(turn.work)
         self._answers.cancelled(turn.work.request, turn.work.deadline)
@@ -392,16 +428,22 @@ class Server:
         self._not_run(turn.work.request, turn.work.deadline, verdict)
 
     def _not_run(self, request: Request, deadline: float | None, verdict: Verdict) -> None:
-        self._counts[_NOT_RUN.get(verdict, "returned")] += 1
+        if verdict is Verdict.EXPIRED:
+            self._tally.expired += 1
+        elif verdict is Verdict.PARK:
+            self._tally.parked += 1
+        else:
+            self._tally.returned += 1
         self._answers.not_run(request, deadline, verdict)
 
     def _forget(self, asked: _Asked) -> None:
         """Beat no more, and know the call no more. Leaves no cycle for the collector to find."""
         if asked.heart is not None:
             asked.heart.stop()
-        asked.heart = asked.context = None
-        if asked.request.reply_to is not None:
-            self._by_call.pop(asked.request.id, None)
+            asked.heart = None
+        asked.context = None
+        if asked.call is not None:
+            self._by_call.pop(asked.call, None)
 
     def _report(self, turn: _Turn, progress: object) -> None:
         """Send progress; from another thread by way of the loop."""
@@ -416,6 +458,19 @@ class Server:
         if not turn.over:
             request = turn.work.request
             self._answers.beat(request, turn.work.deadline, Beat(request.id, RUNNING, text))
+
+
+@final
+class _Progress:
+    """How the handler of one turn reports to its caller."""
+
+    __slots__ = ("_server", "_turn")
+
+    def __init__(self, server: Server, turn: _Turn) -> None:
+        self._server, self._turn = server, turn
+
+    def __call__(self, progress: object) -> None:
+        self._server._report(self._turn, progress)  # noqa: SLF001 - a part of the server
 
 
 def _access(request: Request, handler: Handler) -> Access:

@@ -5,7 +5,8 @@ from typing import Literal
 
 from bedplate.messaging.receiving import Ack
 from bedplate.messaging.rpc.access import AccessPolicy, Served, check_access
-from bedplate.messaging.rpc.dispatch import Endpoint, Routes
+from bedplate.messaging.rpc.dispatch import Routes
+from bedplate.messaging.rpc.endpoint import Endpoint
 from bedplate.messaging.rpc.interceptors import ServerInterceptor, checked
 from bedplate.messaging.rpc.interface import Contract, contract_of
 from bedplate.messaging.rpc.introspect import NAMESPACE, Introspection

@@ -6,7 +6,7 @@ server decodes and checks arguments. Pure; knows nothing of topics, transports o
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_type_hints
+from typing import Any, final, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -21,7 +21,8 @@ __all__ = ["Signature", "public_methods", "read_signature", "readable"]
 _Kind = inspect.Parameter
 
 
-class Signature(Struct, frozen=True, eq=False):
+@final
+class Signature:
     """A method as peers see it. ``name`` is for messages: ``Stock.reserve``.
 
     ``arguments`` is a Struct of the parameters, unset where a default stands; ``extra`` says that
@@ -29,16 +30,39 @@ class Signature(Struct, frozen=True, eq=False):
     ``return`` if the result is anything.
     """
 
-    name: str
-    parameters: tuple[str, ...]
-    arguments: type[Struct]
-    reader: msgspec.json.Decoder[Struct]
-    result: msgspec.json.Decoder[object]
-    extra: bool
-    takes_context: bool
-    is_async: bool
-    untyped: frozenset[str] = frozenset()
-    codec: Codec = PLAIN
+    __slots__ = (
+        "_load",
+        "arguments",
+        "codec",
+        "extra",
+        "is_async",
+        "name",
+        "parameters",
+        "reader",
+        "result",
+        "takes_context",
+        "untyped",
+    )
+
+    def __init__(  # noqa: PLR0913 - made in one place, by name
+        self,
+        *,
+        name: str,
+        parameters: tuple[str, ...],
+        arguments: type[Struct],
+        reader: msgspec.json.Decoder[Struct],
+        result: msgspec.json.Decoder[object],
+        extra: bool,
+        takes_context: bool,
+        is_async: bool,
+        untyped: frozenset[str],
+        codec: Codec,
+    ) -> None:
+        self.name, self.parameters, self.arguments = name, parameters, arguments
+        self.reader, self.result = reader, result
+        self.extra, self.takes_context, self.is_async = extra, takes_context, is_async
+        self.untyped, self.codec = untyped, codec
+        self._load = codec.load
 
     def named(self, given: Sequence[object], named: Mapping[str, object]) -> Mapping[str, object]:
         """Return a caller's arguments by name.
@@ -86,7 +110,7 @@ class Signature(Struct, frozen=True, eq=False):
                 arguments = loads(text, _OBJECT, where) | arguments
         except msgspec.ValidationError as error:
             raise ValueError(readable(error)) from error.__cause__
-        load = self.codec.load
+        load = self._load
         if load is not None:
             for name in arguments.keys() - self.parameters | self.untyped & arguments.keys():
                 arguments[name] = load(arguments[name])
@@ -106,8 +130,13 @@ class Signature(Struct, frozen=True, eq=False):
 _OBJECT = msgspec.json.Decoder(dict[str, object])
 
 
-def _set(parameters: Sequence[str], arguments: Struct) -> dict[str, object]:
-    return {name: value for name in parameters if (value := getattr(arguments, name)) is not UNSET}
+def _set(parameters: tuple[str, ...], arguments: Struct) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name in parameters:
+        value: object = getattr(arguments, name)
+        if value is not UNSET:
+            found[name] = value
+    return found
 
 
 def readable(error: msgspec.ValidationError) -> str:
@@ -187,20 +216,20 @@ def read_signature(
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name}(): an annotation cannot be used: {error}") from error
     return Signature(
-        name,
-        tuple(field[0] for field in fields),
-        arguments,
-        reader,
-        result,
-        extra,
-        takes_context,
-        inspect.iscoroutinefunction(method),
-        frozenset(
+        name=name,
+        parameters=tuple(field[0] for field in fields),
+        arguments=arguments,
+        reader=reader,
+        result=result,
+        extra=extra,
+        takes_context=takes_context,
+        is_async=inspect.iscoroutinefunction(method),
+        untyped=frozenset(
             name
             for name in (*(each.name for each in parameters), "return")
             if hints.get(name, object) in (object, Any)
         ),
-        codec,
+        codec=codec,
     )
 
 

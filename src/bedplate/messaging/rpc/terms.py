@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from bedplate.messaging.receiving import Ack, IntakePolicy
-from bedplate.messaging.shift import ShiftOptions
+from bedplate.messaging.staffing import ShiftOptions
 
 __all__ = ["COUNTED", "ServerOptions", "ServerStatistics"]
 

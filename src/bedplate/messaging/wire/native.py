@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
-from msgspec import Struct
 
 from bedplate.errors import MalformedMessage, TooLarge, Unencodable
 from bedplate.messaging.types import NO_HEADERS, REPLAY_HEADER, HeaderValue, Message
+from bedplate.messaging.wire.limits import DEFAULT_LIMITS, Limits
 from bedplate.messaging.wire.values import (
     NO_CONTEXT,
     RUNNING,
@@ -23,13 +23,14 @@ from bedplate.messaging.wire.values import (
     Context,
     Event,
     Fault,
+    FaultText,
     Received,
     Reply,
     Request,
     Value,
 )
 
-__all__ = ["CONTENT_TYPE", "DEFAULT_LIMITS", "Limits", "decode", "dumps", "encode", "loads"]
+__all__ = ["CONTENT_TYPE", "decode", "dumps", "encode", "loads"]
 
 T = TypeVar("T")
 
@@ -51,33 +52,12 @@ _PRIORITY = "bedplate-priority"
 _TIMESTAMP = "bedplate-timestamp"
 
 
-class Limits(Struct, frozen=True):
-    """How large (``body``, bytes) and how deeply nested (``depth``) JSON text may be."""
-
-    body: int = 16 * 1024 * 1024
-    depth: int = 64
-
-
-DEFAULT_LIMITS = Limits()
-"""The limits of whoever sets none."""
-
 _ENCODER = msgspec.json.Encoder()
 _OBJECT = msgspec.json.Decoder(dict[str, object])
 _ANY: msgspec.json.Decoder[object] = msgspec.json.Decoder(object)
 
 
-class _FaultBody(Struct):
-    """The JSON of a fault."""
-
-    code: str
-    type: str
-    message: str = ""
-    details: dict[str, object] = {}
-    causes: tuple[tuple[str, str], ...] = ()
-    retryable: bool = False
-
-
-_FAULT = msgspec.json.Decoder(_FaultBody)
+_FAULT = msgspec.json.Decoder(FaultText)
 
 
 # --- JSON text ----------------------------------------------------------------------------------
@@ -222,7 +202,7 @@ def _encode_reply(value: Reply, _: Limits) -> Message:
 
 def _encode_fault(value: Fault, limits: Limits) -> Message:
     body = dumps(
-        _FaultBody(
+        FaultText(
             value.code,
             value.type,
             value.message,

@@ -22,6 +22,7 @@ __all__ = [
     "Context",
     "Event",
     "Fault",
+    "FaultText",
     "Received",
     "Reply",
     "Request",
@@ -79,6 +80,17 @@ class Fault(Struct, frozen=True):
     type: str
     message: str = ""
     details: Context = NO_CONTEXT
+    causes: tuple[tuple[str, str], ...] = ()
+    retryable: bool = False
+
+
+class FaultText(Struct):
+    """What is written of a fault where the call it ends is known: its JSON, field by field."""
+
+    code: str
+    type: str
+    message: str = ""
+    details: dict[str, object] = {}
     causes: tuple[tuple[str, str], ...] = ()
     retryable: bool = False
 

@@ -11,6 +11,7 @@ from bedplate.config import Secret
 from bedplate.errors import MalformedMessage, TooLarge, Unencodable
 from bedplate.messaging.types import Address, Arrival, HeaderValue, Message
 from bedplate.messaging.wire import native
+from bedplate.messaging.wire.limits import Limits
 from bedplate.messaging.wire.values import (
     Beat,
     Cancel,
@@ -210,7 +211,7 @@ def test_a_secret_is_not_sent_and_not_shown() -> None:
 
 def test_sizes_are_limited_both_ways() -> None:
     """Too large is an error of its own when sending, and malformed when receiving."""
-    small = native.Limits(body=10)
+    small = Limits(body=10)
     with pytest.raises(TooLarge, match="more than the limit of 10"):
         native.dumps("x" * 20, "it", small)
     with pytest.raises(MalformedMessage, match="more than the limit of 10"):
