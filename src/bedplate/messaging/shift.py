@@ -162,6 +162,8 @@ class Shift(Generic[W]):
         return self._variables.copy()
 
     # --- life -----------------------------------------------------------------------------------
+    # Nothing is awaited within `except` or `finally`: compiled coroutines leave the error there
+    # as the current one of the whole thread while they wait.
 
     async def open(self, sources: Iterable[Source]) -> None:
         """Begin to take. Raises what `Transport.consume` raises, and has closed then."""
@@ -173,9 +175,12 @@ class Shift(Generic[W]):
         self._crew = Crew(self._options.workers, loop, f"bedplate {self.name}")
         try:
             await self._consume_all(sources)
-        except BaseException:
-            await self.aclose()
-            raise
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            why = error
+        else:
+            return
+        await self.aclose()
+        raise why
 
     async def aclose(self) -> None:
         """Take nothing more, let what runs end, return the rest to the broker. Idempotent.
@@ -186,23 +191,30 @@ class Shift(Generic[W]):
         if self.stopping:
             return
         self.stopping = True
+        why: BaseException | None = None
         try:
-            while self._waiting:
-                self._miss(self._waiting.popleft(), Verdict.GONE)
-            if self._options.policy.ack is Ack.START:
-                # What runs is acknowledged, all else goes back at once.
-                await self._close_consumers()
-            await self._until_idle(self._options.drain)
-            self._cancel_all()
-            await self._until_idle(_LAST_WORDS)
-        finally:
-            self._cancel_all()
-            for turn in tuple(self._turns):
-                self._end(turn, None, asyncio.CancelledError(f"{self.name} is closed"))
-            # What is acknowledged when it is done could be so until now.
+            await self._drain()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            why = error
+        self._cancel_all()
+        for turn in tuple(self._turns):
+            self._end(turn, None, asyncio.CancelledError(f"{self.name} is closed"))
+        # What is acknowledged when it is done could be so until now.
+        await self._close_consumers()
+        if self._crew is not None:
+            self._crew.close()
+        if why is not None:
+            raise why
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            self._miss(self._waiting.popleft(), Verdict.GONE)
+        if self._options.policy.ack is Ack.START:
+            # What runs is acknowledged, all else goes back at once.
             await self._close_consumers()
-            if self._crew is not None:
-                self._crew.close()
+        await self._until_idle(self._options.drain)
+        self._cancel_all()
+        await self._until_idle(_LAST_WORDS)
 
     async def _consume_all(self, sources: Iterable[Source]) -> None:
         # Together: each takes a journey to the broker and back.

@@ -18,7 +18,8 @@ from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import NO_HEADERS, Headers, Outbound, Want
 from bedplate.messaging.wheel import Timer
 from bedplate.messaging.wire import native
-from bedplate.messaging.wire.values import Beat, Fault, Request
+from bedplate.messaging.wire.request import Request
+from bedplate.messaging.wire.values import Beat, Fault
 
 __all__ = ["Answers", "Heart", "awaited_until"]
 

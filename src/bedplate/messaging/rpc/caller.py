@@ -53,7 +53,8 @@ from bedplate.messaging.types import (
 )
 from bedplate.messaging.wheel import Timer
 from bedplate.messaging.wire import native
-from bedplate.messaging.wire.values import Beat, Cancel, Fault, Reply, Request
+from bedplate.messaging.wire.request import Request
+from bedplate.messaging.wire.values import Beat, Cancel, Fault, Reply
 
 __all__ = ["Caller", "ClientStatistics"]
 

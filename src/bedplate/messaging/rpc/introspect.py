@@ -27,7 +27,8 @@ from bedplate.messaging.rpc.terms import ServerOptions, ServerStatistics
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Address, Bounce, Outbound, Want
 from bedplate.messaging.wire import native
-from bedplate.messaging.wire.values import Fault, Reply, Request
+from bedplate.messaging.wire.request import Request
+from bedplate.messaging.wire.values import Fault, Reply
 
 __all__ = ["NAMESPACE", "Found", "Introspection", "Presence", "describe", "stats", "survey"]
 

@@ -12,8 +12,6 @@ from functools import partial
 from types import TracebackType
 from typing import Self, cast, final
 
-from msgspec.structs import replace
-
 from bedplate.clock import SYSTEM, Clock
 from bedplate.errors import AccessDenied, BadArguments, MalformedMessage, RemoteError
 from bedplate.messaging.delivery import Delivery
@@ -37,7 +35,8 @@ from bedplate.messaging.shift import ACK, REJECT, Duties, Job, Shift, Turn, dism
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import Address, Source
 from bedplate.messaging.wire import native
-from bedplate.messaging.wire.values import QUEUED, RUNNING, Beat, Cancel, Request
+from bedplate.messaging.wire.request import Request
+from bedplate.messaging.wire.values import QUEUED, RUNNING, Beat, Cancel
 
 __all__ = ["Server"]
 
@@ -238,7 +237,7 @@ class Server:
         load, policy = self._codec.load_context, self._access
         if load is not None:
             try:
-                request = replace(request, context=load(request.context))
+                request = request.within(load(request.context))
             except ValueError as error:
                 return BadArguments.say(f"{request.method}(): {error}")
         if policy is not None and not admits(policy, _access(request, handler)):
@@ -257,7 +256,7 @@ class Server:
         # Sent again over a new link: the answer goes the new way, the work is done once.
         self._tally.repeated += 1
         asked = turn.work
-        request = replace(request, context=asked.request.context)  # which is loaded
+        request = request.within(asked.request.context)  # which is loaded
         asked.request = request
         if asked.heart is not None:
             asked.heart.request = request

@@ -8,13 +8,13 @@ The body is JSON (arguments, result, fault, payload); everything else is metadat
 from collections.abc import Callable, Mapping
 from math import isfinite
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Final, TypeVar, final
 
 import msgspec
 
 from bedplate.errors import MalformedMessage, TooLarge, Unencodable
-from bedplate.messaging.types import NO_HEADERS, REPLAY_HEADER, HeaderValue, Message
-from bedplate.messaging.wire.limits import DEFAULT_LIMITS, Limits
+from bedplate.messaging.types import NO_HEADERS, REPLAY_HEADER, Address, HeaderValue, Message
+from bedplate.messaging.wire.request import Request
 from bedplate.messaging.wire.values import (
     NO_CONTEXT,
     RUNNING,
@@ -26,31 +26,54 @@ from bedplate.messaging.wire.values import (
     FaultText,
     Received,
     Reply,
-    Request,
-    Value,
 )
 
-__all__ = ["CONTENT_TYPE", "decode", "dumps", "encode", "loads"]
+__all__ = [
+    "CONTENT_TYPE",
+    "DEFAULT_LIMITS",
+    "Limits",
+    "Value",
+    "decode",
+    "dumps",
+    "encode",
+    "loads",
+]
 
 T = TypeVar("T")
 
-CONTENT_TYPE = "application/json"
+CONTENT_TYPE: Final = "application/json"
 """What bodies of the native dialect are."""
 
-_METHOD = "bedplate-method"
-_NAMESPACE = "bedplate-namespace"
-_VERSION = "bedplate-version"
-_HEARTBEAT = "bedplate-heartbeat"
-_TIMEOUT = "bedplate-timeout"
-_PEER = "bedplate-peer"
-_STATE = "bedplate-state"
-_PROGRESS = "bedplate-progress"
-_CONTEXT = "bedplate-context"
-_EVENT = "bedplate-event"
-_PUBLISHER = "bedplate-publisher"
-_PRIORITY = "bedplate-priority"
-_TIMESTAMP = "bedplate-timestamp"
+_METHOD: Final = "bedplate-method"
+_NAMESPACE: Final = "bedplate-namespace"
+_VERSION: Final = "bedplate-version"
+_HEARTBEAT: Final = "bedplate-heartbeat"
+_TIMEOUT: Final = "bedplate-timeout"
+_PEER: Final = "bedplate-peer"
+_STATE: Final = "bedplate-state"
+_PROGRESS: Final = "bedplate-progress"
+_CONTEXT: Final = "bedplate-context"
+_EVENT: Final = "bedplate-event"
+_PUBLISHER: Final = "bedplate-publisher"
+_PRIORITY: Final = "bedplate-priority"
+_TIMESTAMP: Final = "bedplate-timestamp"
 
+
+@final
+class Limits:
+    """How large (``body``, bytes) and how deeply nested (``depth``) JSON text may be."""
+
+    __slots__ = ("body", "depth")
+
+    def __init__(self, body: int = 16 * 1024 * 1024, depth: int = 64) -> None:
+        self.body, self.depth = body, depth
+
+
+DEFAULT_LIMITS: Final = Limits()
+"""The limits of whoever sets none."""
+
+Value = Request | Reply | Fault | Beat | Cancel | Event
+"""Everything that travels."""
 
 _ENCODER = msgspec.json.Encoder()
 _OBJECT = msgspec.json.Decoder(dict[str, object])
@@ -127,11 +150,11 @@ _DEEP = "it is nested more than {} levels deep, or its brackets do not match"
 def _too_deep(body: bytes, limit: int) -> bool:
     """Whether JSON text is nested deeper than ``limit``.
 
-    Almost every body has fewer brackets than that, which two counts tell. For the others each
-    pass removes the innermost pairs, so the number of passes is bounded by the limit and not by
-    what a hostile peer sent. Text that is no JSON may pass: the decoder refuses it.
+    Almost every body is too short for that, or has fewer brackets, which two counts tell. For the
+    others each pass removes the innermost pairs, so the number of passes is bounded by the limit
+    and not by what a hostile peer sent. Text that is no JSON may pass: the decoder refuses it.
     """
-    if body.count(b"[") + body.count(b"{") <= limit:
+    if len(body) <= 2 * limit or body.count(b"[") + body.count(b"{") <= limit:
         return False
     brackets = _outside_strings(body).translate(None, delete=_NOT_BRACKETS)
     for _ in range(limit):
@@ -271,14 +294,19 @@ def decode(received: Received, limits: Limits = DEFAULT_LIMITS) -> Value:
     Arguments, results and payloads are not decoded but only limited in size: `loads` does it.
     Raises `MalformedMessage` and nothing else.
     """
-    decoder = _DECODERS.get(received.kind)
-    if decoder is None:
-        raise MalformedMessage(where="a message", why=f"its kind {received.kind[:40]!r} is unknown")
+    kind = received.kind
     if len(received.body) > limits.body:
         raise MalformedMessage(
             where=_name(received),
             why=f"its body has {len(received.body)} bytes, more than the limit of {limits.body}",
         )
+    if kind == "call":
+        return _decode_call(received, limits)
+    if kind == "reply":
+        return Reply(_call(received), received.body)
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        raise MalformedMessage(where="a message", why=f"its kind {kind[:40]!r} is unknown")
     return decoder(received, limits)
 
 
@@ -287,36 +315,35 @@ def _name(received: Received) -> str:
 
 
 def _decode_call(received: Received, limits: Limits) -> Request:
-    if received.reply_to is None:
+    reply_to = received.reply_to
+    if reply_to is None:
         raise MalformedMessage(where=_name(received), why="it names no address for the reply")
-    return _decode_request(received, _call(received), limits)
+    return _decode_request(received, _call(received), reply_to, limits)
 
 
 def _decode_cast(received: Received, limits: Limits) -> Request:
-    return _decode_request(received, received.id, limits)
+    return _decode_request(received, received.id, None, limits)
 
 
-def _decode_request(received: Received, request_id: str, limits: Limits) -> Request:
-    headers = received.headers
-    method = _text(received, _METHOD)
+def _decode_request(
+    received: Received, request_id: str, reply_to: Address | None, limits: Limits
+) -> Request:
+    headers = _headers(received)
+    method = _text(received, headers, _METHOD)
     if not method:
         raise MalformedMessage(where=_name(received), why=f"it has no {_METHOD!r} header")
     return Request(
         request_id,
         method,
         received.body,
-        received.reply_to if received.kind == "call" else None,
-        _text(received, _NAMESPACE),
-        _text(received, _VERSION),
-        _seconds(received, _HEARTBEAT) if _HEARTBEAT in headers else None,
-        _seconds(received, _TIMEOUT) if _TIMEOUT in headers else None,
-        _text(received, _PEER),
-        _context_in(received, limits) if _CONTEXT in headers else NO_CONTEXT,
+        reply_to,
+        _text(received, headers, _NAMESPACE),
+        _text(received, headers, _VERSION),
+        _seconds(received, headers, _HEARTBEAT) if _HEARTBEAT in headers else None,
+        _seconds(received, headers, _TIMEOUT) if _TIMEOUT in headers else None,
+        _text(received, headers, _PEER),
+        _context_in(received, headers, limits) if _CONTEXT in headers else NO_CONTEXT,
     )
-
-
-def _decode_reply(received: Received, _: Limits) -> Reply:
-    return Reply(_call(received), received.body)
 
 
 def _decode_fault(received: Received, limits: Limits) -> Fault:
@@ -336,11 +363,12 @@ def _decode_fault(received: Received, limits: Limits) -> Fault:
 
 
 def _decode_beat(received: Received, limits: Limits) -> Beat:
+    headers = _headers(received)
     progress: bytes | None = None
-    if _PROGRESS in received.headers:
-        progress = _text(received, _PROGRESS).encode("utf-8", "surrogatepass")
+    if _PROGRESS in headers:
+        progress = _text(received, headers, _PROGRESS).encode("utf-8", "surrogatepass")
         loads(progress, _ANY, _name(received), limits)
-    return Beat(_call(received), _text(received, _STATE) or RUNNING, progress)
+    return Beat(_call(received), _text(received, headers, _STATE) or RUNNING, progress)
 
 
 def _decode_cancel(received: Received, _: Limits) -> Cancel:
@@ -348,25 +376,25 @@ def _decode_cancel(received: Received, _: Limits) -> Cancel:
 
 
 def _decode_event(received: Received, limits: Limits) -> Event:
-    event_type = _text(received, _EVENT)
+    headers = _headers(received)
+    event_type = _text(received, headers, _EVENT)
     if not event_type:
         raise MalformedMessage(where=_name(received), why=f"it has no {_EVENT!r} header")
     return Event(
-        _text(received, REPLAY_HEADER) or received.id,  # whoever hears it twice must know it again
+        _text(received, headers, REPLAY_HEADER)
+        or received.id,  # whoever hears it twice must know it again
         event_type,
-        _text(received, _PUBLISHER),
-        _text(received, _PRIORITY),
-        _seconds(received, _TIMESTAMP),
+        _text(received, headers, _PUBLISHER),
+        _text(received, headers, _PRIORITY),
+        _seconds(received, headers, _TIMESTAMP),
         received.body,
-        _context_in(received, limits) if _CONTEXT in received.headers else NO_CONTEXT,
+        _context_in(received, headers, limits) if _CONTEXT in headers else NO_CONTEXT,
     )
 
 
 _DECODERS: Mapping[str, Callable[[Received, Limits], Value]] = MappingProxyType(
     {
-        "call": _decode_call,
         "cast": _decode_cast,
-        "reply": _decode_reply,
         "fault": _decode_fault,
         "beat": _decode_beat,
         "cancel": _decode_cancel,
@@ -376,21 +404,27 @@ _DECODERS: Mapping[str, Callable[[Received, Limits], Value]] = MappingProxyType(
 
 
 def _call(received: Received) -> str:
-    if not received.correlation_id:
+    call = received.correlation_id
+    if not call:
         raise MalformedMessage(where=_name(received), why="it does not say which call it is about")
-    return received.correlation_id
+    return call
 
 
-def _text(received: Received, header: str) -> str:
-    value = received.headers.get(header, "")
+def _headers(received: Received) -> dict[str, HeaderValue]:
+    headers = received.headers
+    return headers if type(headers) is dict else dict(headers)
+
+
+def _text(received: Received, headers: dict[str, HeaderValue], header: str) -> str:
+    value = headers.get(header, "")
     if not isinstance(value, str):
         raise MalformedMessage(where=_name(received), why=f"its header {header!r} is not text")
     return value
 
 
-def _seconds(received: Received, header: str) -> float:
-    value = received.headers.get(header)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def _seconds(received: Received, headers: dict[str, HeaderValue], header: str) -> float:
+    value = headers.get(header)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise MalformedMessage(where=_name(received), why=f"its header {header!r} is not a number")
     try:
         seconds = float(value)
@@ -403,8 +437,8 @@ def _seconds(received: Received, header: str) -> float:
     return seconds
 
 
-def _context_in(received: Received, limits: Limits) -> Context:
-    text = _text(received, _CONTEXT)
+def _context_in(received: Received, headers: dict[str, HeaderValue], limits: Limits) -> Context:
+    text = _text(received, headers, _CONTEXT)
     where = f"the context of {_name(received)}"
     try:
         return loads(text.encode("utf-8", "surrogatepass"), _OBJECT, where, limits)

@@ -1,4 +1,4 @@
-"""What peers say to each other, whatever envelope carries it.
+"""What peers say to each other beside requests, whatever envelope carries it.
 
 Values only. The free part of each (arguments, result, payload) stays JSON text, because only who
 knows the types can check and decode it in one pass; `bedplate.messaging.wire.native` reads and
@@ -25,8 +25,6 @@ __all__ = [
     "FaultText",
     "Received",
     "Reply",
-    "Request",
-    "Value",
 ]
 
 Context = Mapping[str, object]
@@ -40,25 +38,6 @@ QUEUED = "queued"
 
 RUNNING = "running"
 """State of a request that is being worked on."""
-
-
-class Request(Struct, frozen=True):
-    """Run a method. ``args`` is a JSON object of the arguments by name.
-
-    With ``reply_to`` it is a call, without a cast. ``timeout`` is what the caller had left when
-    it sent, where that differs from the message's ttl. ``version`` empty: whatever is served.
-    """
-
-    id: str
-    method: str
-    args: bytes = b"{}"
-    reply_to: Address | None = None
-    namespace: str = ""
-    version: str = ""
-    heartbeat: float | None = None
-    timeout: float | None = None
-    peer: str = ""
-    context: Context = NO_CONTEXT
 
 
 class Reply(Struct, frozen=True):
@@ -122,10 +101,6 @@ class Event(Struct, frozen=True):
     timestamp: float
     payload: bytes = b"null"
     context: Context = NO_CONTEXT
-
-
-Value = Request | Reply | Fault | Beat | Cancel | Event
-"""Everything that travels."""
 
 
 class Received(Protocol):

@@ -20,7 +20,8 @@ from bedplate.messaging import Address, Bounce, Delivery, Transport, TransportPo
 from bedplate.messaging.drivers.memory import MemoryDriver, broker
 from bedplate.messaging.types import Outbound
 from bedplate.messaging.wire import native
-from bedplate.messaging.wire.values import Beat, Request
+from bedplate.messaging.wire.request import Request
+from bedplate.messaging.wire.values import Beat
 from bedplate.testing.faulty import Faults, faulty
 
 

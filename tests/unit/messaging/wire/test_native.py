@@ -11,15 +11,13 @@ from bedplate.config import Secret
 from bedplate.errors import MalformedMessage, TooLarge, Unencodable
 from bedplate.messaging.types import Address, Arrival, HeaderValue, Message
 from bedplate.messaging.wire import native
-from bedplate.messaging.wire.limits import Limits
+from bedplate.messaging.wire.request import Request
 from bedplate.messaging.wire.values import (
     Beat,
     Cancel,
     Event,
     Fault,
     Reply,
-    Request,
-    Value,
 )
 
 ANY = msgspec.json.Decoder(object)
@@ -92,7 +90,7 @@ def carried(message: Message) -> Arrival:
 
 
 @given(values)
-def test_every_value_comes_back_as_it_was(value: Value) -> None:
+def test_every_value_comes_back_as_it_was(value: native.Value) -> None:
     """Encoding a value and decoding its message gives the same value."""
     assert native.decode(carried(native.encode(value))) == value
 
@@ -211,7 +209,7 @@ def test_a_secret_is_not_sent_and_not_shown() -> None:
 
 def test_sizes_are_limited_both_ways() -> None:
     """Too large is an error of its own when sending, and malformed when receiving."""
-    small = Limits(body=10)
+    small = native.Limits(body=10)
     with pytest.raises(TooLarge, match="more than the limit of 10"):
         native.dumps("x" * 20, "it", small)
     with pytest.raises(MalformedMessage, match="more than the limit of 10"):
