@@ -25,6 +25,11 @@ def ends(actions: Sequence[Action[str]]) -> list[tuple[str, End]]:
     return [(each.call.id, each.how) for each in actions if isinstance(each, Ended)]
 
 
+def asks(actions: Sequence[Action[str]], kind: type[Resend[str] | LookAt[str]]) -> list[Call[str]]:
+    assert all(isinstance(each, kind) for each in actions)
+    return [each.call for each in actions]
+
+
 def opened(calls: Calls[str], call_id: str = "a", **options: float | bool | None) -> Call[str]:
     given = {"deadline": 10.0, **options}
     call = calls.start(call_id, call_id.upper(), 0.0, **given)  # type: ignore[arg-type]  # test data
@@ -114,7 +119,7 @@ def test_a_call_that_may_wait_is_sent_again_until_the_wait_is_over() -> None:
         assert due is not None
         pauses.append(due - now)
         now = due
-        assert calls.tick(now) == [Resend(call)]
+        assert asks(calls.tick(now), Resend) == [call]
         calls.sent(call, 1, now)
     assert now == 5.0
     assert end.how is End.NO_SUCH_TARGET
@@ -147,7 +152,7 @@ def test_nothing_heard_leads_to_a_look() -> None:
     calls = Calls[str]()
     call = opened(calls, look=True)
     assert calls.next_due() == LOOK_AFTER
-    assert calls.tick(LOOK_AFTER) == [LookAt(call)]
+    assert asks(calls.tick(LOOK_AFTER), LookAt) == [call]
     assert calls.looked("a", 0.3, served=True) is None
     assert calls.next_due() == 10.0
 
@@ -189,7 +194,7 @@ def test_a_lost_link_ends_what_was_on_it() -> None:
     calls.sent(later, 2, 0.0)
     actions = calls.lost(1)
     assert ends(actions) == [("a", End.REPLY_PATH_LOST)]
-    assert Resend(repeated) in actions
+    assert [each.call for each in actions if isinstance(each, Resend)] == [repeated]
     assert unsent.open
     assert later.open
     assert calls.tick(1.5) == [], "silence is not counted while the call is on no link"
@@ -220,7 +225,7 @@ def test_answered_calls_leave_no_timers_behind() -> None:
     for n in range(20_000):
         opened(calls, str(n), deadline=60.0, look=True)
         calls.reply(str(n))
-    assert len(calls._heap) < 200
+    assert len(calls._heap) + len(calls._young) < 200
 
 
 class AllOrders(RuleBasedStateMachine):

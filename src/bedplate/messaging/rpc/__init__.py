@@ -15,7 +15,6 @@ Stands on the transport's public API alone.
 from bedplate.messaging.rpc.access import Access as Access
 from bedplate.messaging.rpc.access import AccessPolicy as AccessPolicy
 from bedplate.messaging.rpc.access import Served as Served
-from bedplate.messaging.rpc.caller import ClientStatistics as ClientStatistics
 from bedplate.messaging.rpc.client import Client as Client
 from bedplate.messaging.rpc.client import client as client
 from bedplate.messaging.rpc.context import Context as Context
@@ -45,6 +44,7 @@ from bedplate.messaging.rpc.options import Options as Options
 from bedplate.messaging.rpc.serializer import Serializer as Serializer
 from bedplate.messaging.rpc.server import Server as Server
 from bedplate.messaging.rpc.serving import serve as serve
+from bedplate.messaging.rpc.statistics import ClientStatistics as ClientStatistics
 from bedplate.messaging.rpc.terms import ServerOptions as ServerOptions
 from bedplate.messaging.rpc.terms import ServerStatistics as ServerStatistics
 

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from bedplate.clock import Deadline
@@ -38,6 +37,7 @@ from bedplate.messaging.rpc.endings import (
 from bedplate.messaging.rpc.faults import Errors, error_of
 from bedplate.messaging.rpc.options import Options
 from bedplate.messaging.rpc.serializer import Codec
+from bedplate.messaging.rpc.statistics import ClientStatistics
 from bedplate.messaging.transport import Transport
 from bedplate.messaging.types import (
     NO_HEADERS,
@@ -56,31 +56,11 @@ from bedplate.messaging.wire import native
 from bedplate.messaging.wire.request import Request
 from bedplate.messaging.wire.values import Beat, Cancel, Fault, Reply
 
-__all__ = ["Caller", "ClientStatistics"]
+__all__ = ["Caller"]
 
 _log = logging.getLogger("bedplate.messaging.rpc")
 _BREATH = 0.01
 _LOOK_PATIENCE = 10.0
-
-
-class ClientStatistics(Struct, frozen=True):
-    """Counts since the client was made.
-
-    ``beats`` are signs of life of open calls, ``late`` answers that nobody waited for any more.
-    """
-
-    started: int
-    open: int
-    results: int
-    faults: int
-    no_such_target: int
-    lost: int
-    deadlines: int
-    reply_paths_lost: int
-    cancelled: int
-    beats: int
-    late: int
-    malformed: int
 
 
 class Caller:

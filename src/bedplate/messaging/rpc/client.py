@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Self, TypeVar, Unpack, final
 
 from bedplate.errors import DeadlineExceeded
-from bedplate.messaging.rpc.caller import Caller, ClientStatistics
+from bedplate.messaging.rpc.caller import Caller
 from bedplate.messaging.rpc.endings import deadline_error
 from bedplate.messaging.rpc.faults import Errors
 from bedplate.messaging.rpc.interceptors import (
@@ -23,6 +23,7 @@ from bedplate.messaging.rpc.interface import Interface, contract_of, stub
 from bedplate.messaging.rpc.options import Choices, Options
 from bedplate.messaging.rpc.serializer import Serializer, codec_of
 from bedplate.messaging.rpc.signature import Signature
+from bedplate.messaging.rpc.statistics import ClientStatistics
 from bedplate.messaging.transport import Transport
 
 __all__ = ["Client", "client"]

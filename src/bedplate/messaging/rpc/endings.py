@@ -2,8 +2,6 @@
 
 import asyncio
 
-from msgspec import Struct
-
 from bedplate.errors import (
     CallLost,
     DeadlineExceeded,
@@ -21,20 +19,32 @@ from bedplate.messaging.types import NO_HEADERS, Address, Bounce, Headers
 __all__ = ["Asked", "bounce_error", "deadline_error", "end_error", "late_error"]
 
 
-class Asked(Struct):
+class Asked:
     """What belongs to one open call besides its state.
 
     ``outcome`` gives the result's JSON text; None means: send it again. ``timeout`` is in seconds.
     ``headers`` are further ones for the request.
     """
 
-    options: Options
-    method: str
-    address: Address
-    timeout: float
-    errors: Errors
-    outcome: asyncio.Future[bytes | None]
-    headers: Headers = NO_HEADERS
+    __slots__ = ("address", "errors", "headers", "method", "options", "outcome", "timeout")
+
+    def __init__(
+        self,
+        options: Options,
+        method: str,
+        address: Address,
+        timeout: float,
+        errors: Errors,
+        outcome: "asyncio.Future[bytes | None]",
+        headers: Headers = NO_HEADERS,
+    ) -> None:
+        self.options = options
+        self.method = method
+        self.address = address
+        self.timeout = timeout
+        self.errors = errors
+        self.outcome = outcome
+        self.headers = headers
 
     def fail(self, error: Exception) -> None:
         """Let the caller have an error, unless it gave up already."""
