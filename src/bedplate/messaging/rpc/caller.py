@@ -7,7 +7,9 @@ results pass as JSON text.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from math import inf
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -35,6 +37,7 @@ from bedplate.messaging.rpc.endings import (
     late_error,
 )
 from bedplate.messaging.rpc.faults import Errors, error_of
+from bedplate.messaging.rpc.manner import Form, Manner
 from bedplate.messaging.rpc.options import Options
 from bedplate.messaging.rpc.serializer import Codec
 from bedplate.messaging.rpc.statistics import ClientStatistics
@@ -54,13 +57,17 @@ from bedplate.messaging.types import (
 from bedplate.messaging.wheel import Timer
 from bedplate.messaging.wire import native
 from bedplate.messaging.wire.request import Request
-from bedplate.messaging.wire.values import Beat, Cancel, Fault, Reply
+from bedplate.messaging.wire.values import NO_CONTEXT, Beat, Cancel, Fault, Reply
 
 __all__ = ["Caller"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger("bedplate.messaging.rpc")
 _BREATH = 0.01
 _LOOK_PATIENCE = 10.0
+_NEVER: Final = inf
+_BOUNCE: Final = Want.BOUNCE
 
 
 class Caller:
@@ -69,13 +76,14 @@ class Caller:
     def __init__(self, transport: Transport, name: str, codec: Codec) -> None:
         self.transport = transport
         self._name, self._codec = name, codec
+        self._now: Callable[[], float] = _not_yet
         self._calls: Calls[Asked] = Calls()
         self._inbox: Inbox | None = None
         self._opening: asyncio.Task[Inbox] | None = None
         self._crossing: Crossing | None = None
         self._looks_offered = False
         self._timer: Timer | None = None
-        self._timer_due = 0.0
+        self._timer_due = _NEVER
         self._number = 0
         self._malformed = 0
         self._looks: dict[Address, asyncio.Task[None]] = {}
@@ -100,27 +108,43 @@ class Caller:
             malformed=self._malformed,
         )
 
+    def manner(self, options: Options) -> Manner:
+        """Return what calls with these options need of them."""
+        address = options.address
+        own = self.transport.lifetime(address, None) if options.ttl is None else None
+        # Any other context the application may change, and a serializer's is made for each call.
+        steady = options.context is NO_CONTEXT and self._codec.dump_context is None
+        return Manner(options, address, own, steady=steady)
+
     def call(
-        self, options: Options, method: str, args: bytes, errors: Errors
-    ) -> Coroutine[object, object, bytes]:
-        """Make one call and return its result as JSON text."""
-        if self.transport.followers is None:
-            return self._call(options, method, args, errors)
-        return self._call_followed(self.transport.followers, options, method, args, errors)
+        self,
+        manner: Manner,
+        method: str,
+        args: bytes,
+        errors: Errors,
+        read: Callable[[bytes], T],
+    ) -> Coroutine[object, object, T]:
+        """Make one call and return what ``read`` makes of its result, which is JSON text."""
+        followers = self.transport.followers
+        if followers is None:
+            return self._call(manner, method, args, errors, read, NO_HEADERS)
+        return self._call_followed(followers, manner, method, args, errors, read)
 
     async def _call_followed(
         self,
         followers: Observers,
-        options: Options,
+        manner: Manner,
         method: str,
         args: bytes,
         errors: Errors,
-    ) -> bytes:
+        read: Callable[[bytes], T],
+    ) -> T:
         # The first call of all has to wait for the inbox, which is what makes ids.
         call_id = "" if self._inbox is None else f"{self._inbox.token}.{self._number + 1}"
-        work = self._work("call", options.address, options, method, args, call_id)
+        work = self._work("call", manner.address, manner.options, method, args, call_id)
         with following(followers.begun(work)) as span:
-            return await self._call(options, method, args, errors, span.headers)
+            text = await self._call(manner, method, args, errors, _as_it_is, span.headers)
+        return read(text)
 
     def _work(
         self,
@@ -143,46 +167,53 @@ class Caller:
 
     async def _call(
         self,
-        options: Options,
+        manner: Manner,
         method: str,
         args: bytes,
         errors: Errors,
-        headers: Headers = NO_HEADERS,
-    ) -> bytes:
-        now = self.transport.clock.now()
-        address = options.address
-        deadline = self.deadline(options.timeout, method, address, now)
-        timeout = deadline.timeout
+        read: Callable[[bytes], T],
+        headers: Headers,
+    ) -> T:
         inbox = self._inbox
         if inbox is None:
-            inbox = await self._open(deadline, method, address)
+            began = self.transport.clock.now()
+            timeout = _time_for(manner.timeout, method, manner.address, began)
+            inbox = await self._open(Deadline(began, timeout), method, manner.address)
+            now = self._now()
+        else:
+            began = now = self._now()
+            timeout = _time_for(manner.timeout, method, manner.address, began)
         loop = asyncio.get_running_loop()
+        asked = Asked(manner, method, timeout, errors, loop.create_future(), headers)
         self._number += 1
-        token = Asked(options, method, address, timeout, errors, loop.create_future(), headers)
         call = self._calls.start(
             f"{inbox.token}.{self._number}",
-            token,
-            now,
-            deadline=deadline.at,
-            heartbeat=options.heartbeat,
-            repeats=options.repeats,
-            wait=options.wait_for_target,
+            asked,
+            began,
+            deadline=began + timeout,
+            heartbeat=manner.heartbeat,
+            repeats=manner.repeats,
+            wait=manner.wait,
             look=self._looks_offered,
         )
         try:
             while True:
-                await self._send(inbox, call, args, deadline)
-                result = await token.outcome
+                if not self._sent(inbox, call, args, now):
+                    await self._send(inbox, call, args)
+                result = await asked.outcome
                 if result is not None:
-                    return result
-                token.outcome = loop.create_future()
+                    break
+                asked.renew(loop.create_future())
+                now = self._now()
         except BaseException as error:
-            if token.outcome.done() and not token.outcome.cancelled():
-                token.outcome.exception()  # it lost the race, and nobody else will look at it
+            outcome = asked.outcome
+            if outcome.done() and not outcome.cancelled():
+                outcome.exception()  # it lost the race, and nobody else will look at it
             given_up = self._calls.cancel(call.id) is not None
             if given_up and call.sends and isinstance(error, asyncio.CancelledError):
                 self._tell_cancelled(call)
             raise
+        return read(result)
 
     async def cast(self, options: Options, method: str, args: bytes, *, fanout: bool) -> None:
         """Send a request that nobody answers; return when the broker has it."""
@@ -230,10 +261,7 @@ class Caller:
 
         Raises `DeadlineExceeded` where that has no time left.
         """
-        within = _within_budget(timeout, now)
-        if within <= 0:
-            raise deadline_error(method, address, 0.0, "the request it belongs to has no time left")
-        return Deadline(now, within)
+        return Deadline(now, _time_for(timeout, method, address, now))
 
     @property
     def crossing(self) -> Crossing:
@@ -268,47 +296,75 @@ class Caller:
         try:
             async with asyncio.timeout(deadline.remaining(self.transport.clock.now())):
                 self._inbox = await asyncio.shield(opening)
+                self._now = self.transport.clock.now
+                self._looks_offered = self.transport.capabilities.look is not Support.NO
                 await self._inbox.ready(deadline)
         except TimeoutError:
             error = deadline_error(method, address, deadline.timeout, "connecting")
             raise error from self._trouble
-        self._looks_offered = self.transport.capabilities.look is not Support.NO
         return self._inbox
 
     @property
     def _trouble(self) -> TransportError | None:
         return None if self._inbox is None else self._inbox.trouble
 
-    async def _send(self, inbox: Inbox, call: Call[Asked], args: bytes, deadline: Deadline) -> None:
-        token = call.token
-        while call.open:
-            now = self.transport.clock.now()
-            try:
-                # Reading the address raises where there is no link to send on.
-                inbox.send(self._outbound(call, inbox.address, args, deadline.at - now))
-            except LinkLost:
-                await _ready_or_over(inbox, deadline, token)
-            except DeadlineExceeded:
-                # Over in the very moment of sending: the caller knows of a call, not of publishing.
-                raise late_error(call) from self._trouble
-            else:
-                self._calls.sent(call, inbox.epoch, now)
-                self._arm()
+    async def _send(self, inbox: Inbox, call: Call[Asked], args: bytes) -> None:
+        """Send once there is a link to send on, unless the call is over before."""
+        asked = call.token
+        deadline = Deadline(call.deadline - asked.timeout, asked.timeout)
+        while True:
+            await _ready_or_over(inbox, deadline, asked)
+            if not call.open or self._sent(inbox, call, args, self._now()):
                 return
 
+    def _sent(self, inbox: Inbox, call: Call[Asked], args: bytes, now: float) -> bool:
+        """Send, and return whether there was a link to send on."""
+        try:
+            # Reading the address raises where there is no link to send on.
+            inbox.send(self._outbound(call, inbox.address, args, call.deadline - now))
+        except LinkLost:
+            return False
+        except DeadlineExceeded:
+            # Over in the very moment of sending: the caller knows of a call, not of publishing.
+            raise late_error(call) from self._trouble
+        self._calls.sent(call, inbox.epoch, now)
+        if call.due < self._timer_due:
+            self._arm()
+        return True
+
     def _outbound(self, call: Call[Asked], reply_to: Address, args: bytes, left: float) -> Outbound:
-        token = call.token
-        options = token.options
-        ttl, timeout = left, None
-        own = self.transport.lifetime(token.address, options.ttl)
-        if own is not None and own < left:
-            ttl, timeout = own, left
-        request = self._request(call.id, options, token.method, args, reply_to, timeout)
+        asked = call.token
+        manner, method = asked.manner, asked.method
+        own = manner.lifetime
+        if manner.ttl is not None:
+            own = self.transport.lifetime(manner.address, manner.ttl)
         message_id = _message_id(call, call.sends)
-        message = native.encode(request)
-        if token.headers:
-            message = replace(message, headers={**message.headers, **token.headers})
-        return _outbound(message, token.address, message_id, Want.BOUNCE, ttl)
+        if own is not None and own < left:
+            request = self._request(call.id, manner.options, method, args, reply_to, left)
+            message = _with(native.encode(request), asked.headers)
+            return _outbound(message, manner.address, message_id, _BOUNCE, own)
+        form = manner.form(method)
+        if form is None or asked.headers:
+            request = self._request(call.id, manner.options, method, args, reply_to)
+            message = native.encode(request)
+            if manner.steady:
+                manner.keep(method, Form(message.headers, message.content_type, message.kind))
+            message = _with(message, asked.headers)
+            return _outbound(message, manner.address, message_id, _BOUNCE, left)
+        return Outbound(
+            manner.address,
+            args,
+            message_id,
+            _BOUNCE,
+            form.headers,
+            form.content_type,
+            left,
+            None,
+            form.kind,
+            call.id,
+            reply_to,
+            persistent=False,
+        )
 
     def _request(
         self,
@@ -335,8 +391,8 @@ class Caller:
 
     def _tell_cancelled(self, call: Call[Asked]) -> None:
         """Let the server know; on a topic nobody knows which one it is, so all are told."""
-        options = call.token.options
-        address = call.token.address
+        manner = call.token.manner
+        address, options = manner.address, manner.options
         if address.kind is Kind.TOPIC:
             address = Address.fanout(options.topic, exchange=options.exchange)
         message = native.encode(Cancel(call.id))
@@ -361,8 +417,8 @@ class Caller:
                 continue
             if type(value) is Reply:
                 call = calls.reply(value.call)
-                if call is not None and not call.token.outcome.done():
-                    call.token.outcome.set_result(value.result)
+                if call is not None:
+                    call.token.answer(value.result)
             elif type(value) is Fault:
                 call = calls.fault(value.call)
                 if call is not None:
@@ -401,7 +457,7 @@ class Caller:
         if call is None:
             return
         self._arm()
-        hear = call.token.options.on_progress
+        hear = call.token.manner.options.on_progress
         if beat.progress is None or hear is None:
             return
         try:
@@ -424,7 +480,7 @@ class Caller:
 
     def _arm(self) -> None:
         due = self._calls.next_due()
-        if due is None or (self._timer is not None and self._timer_due <= due):
+        if due is None or self._timer_due <= due:
             return
         if self._timer is not None:
             self._timer.cancel()
@@ -433,9 +489,9 @@ class Caller:
         self._timer = self.transport.after(max(0.0, left), self._tick)
 
     def _tick(self) -> None:
-        self._timer = None
         # Never earlier than what it was armed for: a rounding error would cost a turn.
-        now = max(self.transport.clock.now(), self._timer_due)
+        now = max(self._now(), self._timer_due)
+        self._timer, self._timer_due = None, _NEVER
         self._act(self._calls.tick(now))
         self._arm()
 
@@ -447,9 +503,7 @@ class Caller:
                     error.__cause__ = self._trouble
                 action.call.token.fail(error)
             elif isinstance(action, Resend):
-                outcome = action.call.token.outcome
-                if not outcome.done():
-                    outcome.set_result(None)
+                action.call.token.again()
             elif isinstance(action, LookAt):
                 self._doubt(action.call)
 
@@ -527,6 +581,22 @@ def _within_budget(timeout: float, now: float) -> float:
     return min(timeout, request.deadline - now)
 
 
+def _time_for(timeout: float, method: str, address: Address, now: float) -> float:
+    """Return the seconds that a call may take. Raises `DeadlineExceeded` if there are none."""
+    within = _within_budget(timeout, now)
+    if within <= 0:
+        raise deadline_error(method, address, 0.0, "the request it belongs to has no time left")
+    return within
+
+
+def _not_yet() -> float:
+    raise AssertionError("no call was made yet")
+
+
+def _as_it_is(text: bytes) -> bytes:
+    return text
+
+
 def _message_id(call: Call[Asked], attempt: int) -> str:
     return f"{call.id}.{attempt}" if attempt else call.id
 
@@ -535,6 +605,10 @@ def _attempt(message_id: str) -> tuple[str, int]:
     token, _, rest = message_id.partition(".")
     number, _, sends = rest.partition(".")
     return f"{token}.{number}", int(sends) + 1 if sends.isdigit() else 1
+
+
+def _with(message: Message, headers: Headers) -> Message:
+    return replace(message, headers={**message.headers, **headers}) if headers else message
 
 
 def _outbound(message: Message, to: Address, message_id: str, want: Want, ttl: float) -> Outbound:

@@ -3,7 +3,7 @@
 Thin: options and names go in, `caller` makes the calls. Knows nothing of links and messages.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Self, TypeVar, Unpack, final
@@ -52,7 +52,7 @@ class Client:
     the application that JSON does not know; see `Serializer`. Belongs to the transport's loop.
     """
 
-    __slots__ = ("_caller", "_codec", "_errors", "_interceptors", "options")
+    __slots__ = ("_caller", "_codec", "_errors", "_interceptors", "_manner", "options")
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class Client:
         self._interceptors = tuple(interceptors)
         self._codec = codec_of(serializer)
         self._caller = Caller(transport, name, self._codec)
+        self._manner = self._caller.manner(self.options)
 
     def with_(self, **choices: Unpack[Choices]) -> Self:
         """Return the same client with other options. Raises ValueError for senseless ones."""
@@ -79,6 +80,7 @@ class Client:
         other._errors = self._errors
         other._interceptors = self._interceptors
         other._codec, other._caller = self._codec, self._caller
+        other._manner = self._caller.manner(other.options)
         return other
 
     async def call(self, method: str, /, **args: object) -> object:
@@ -94,8 +96,9 @@ class Client:
             call = Outgoing(method, "call", args, self.options)
             return await self._intercepted(call, self._send)
         body = self._codec.dumps(args, f"the arguments of {method}()")
-        text = await self._caller.call(self.options, method, body, self._errors)
-        return self._codec.loaded(text, f"the result of {method}()")
+        return await self._caller.call(
+            self._manner, method, body, self._errors, self._reading(method)
+        )
 
     async def cast(self, method: str, /, **args: object) -> None:
         """Have a method run without waiting for it; return when the broker has the request.
@@ -111,21 +114,30 @@ class Client:
         """
         await self._told(Outgoing(method, "fanout", args, self.options))
 
-    async def invoke(
+    def invoke(
+        self, method: str, signature: Signature, arguments: Mapping[str, object]
+    ) -> Coroutine[object, object, object]:
+        """Call for a stub: arguments are encoded, the result is decoded as annotated."""
+        if self._interceptors:
+            return self._invoke_intercepted(method, signature, arguments)
+        return self._typed(method, signature, signature.bind(arguments))
+
+    async def _invoke_intercepted(
         self, method: str, signature: Signature, arguments: Mapping[str, object]
     ) -> object:
-        """Call for a stub: arguments are encoded, the result is decoded as annotated."""
-        if not self._interceptors:
-            return await self._typed(self.options, method, signature, signature.bind(arguments))
-
         async def send(call: Outgoing) -> object:
             body = signature.bind(call.arguments)
             if call.verb == "call":
-                return await self._typed(call.options, call.method, signature, body)
+                return await self._answer(call, body, signature.read_result)
             await self._cast(call, body)
             return None
 
         return await self._intercepted(Outgoing(method, "call", arguments, self.options), send)
+
+    def _typed(
+        self, method: str, signature: Signature, body: bytes
+    ) -> Coroutine[object, object, object]:
+        return self._caller.call(self._manner, method, body, self._errors, signature.read_result)
 
     def invoke_blocking(
         self, method: str, signature: Signature, arguments: Mapping[str, object]
@@ -138,7 +150,7 @@ class Client:
             make = partial(self.invoke, method, signature, arguments)
         else:
             body = signature.bind(arguments)  # here, where it takes no time of the loop
-            make = partial(self._typed, self.options, method, signature, body)
+            make = partial(self._typed, method, signature, body)
         return self._caller.crossing.wait(make, self.options.timeout, f"{signature.name}()")
 
     async def _told(self, call: Outgoing) -> None:
@@ -173,17 +185,19 @@ class Client:
         if call.verb != "call":
             await self._cast(call, body)
             return None
-        text = await self._caller.call(call.options, call.method, body, self._errors)
-        return self._codec.loaded(text, f"the result of {call.method}()")
+        return await self._answer(call, body, self._reading(call.method))
+
+    async def _answer(self, call: Outgoing, body: bytes, read: Callable[[bytes], object]) -> object:
+        same = call.options is self.options
+        manner = self._manner if same else self._caller.manner(call.options)
+        return await self._caller.call(manner, call.method, body, self._errors, read)
+
+    def _reading(self, method: str) -> Callable[[bytes], object]:
+        return partial(self._codec.loaded, where=f"the result of {method}()")
 
     async def _cast(self, call: Outgoing, body: bytes) -> None:
         fanout = call.verb == "fanout"
         await self._caller.cast(call.options, call.method, body, fanout=fanout)
-
-    async def _typed(
-        self, options: Options, method: str, signature: Signature, body: bytes
-    ) -> object:
-        return signature.read_result(await self._caller.call(options, method, body, self._errors))
 
     def statistics(self) -> ClientStatistics:
         """Return the counts over this client and all its copies."""

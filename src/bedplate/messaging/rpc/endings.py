@@ -13,8 +13,8 @@ from bedplate.errors import (
 )
 from bedplate.messaging.calls import Call, End, Ended
 from bedplate.messaging.rpc.faults import Errors
-from bedplate.messaging.rpc.options import Options
-from bedplate.messaging.types import NO_HEADERS, Address, Bounce, Headers
+from bedplate.messaging.rpc.manner import Manner
+from bedplate.messaging.types import Address, Bounce, Headers
 
 __all__ = ["Asked", "bounce_error", "deadline_error", "end_error", "late_error"]
 
@@ -22,33 +22,55 @@ __all__ = ["Asked", "bounce_error", "deadline_error", "end_error", "late_error"]
 class Asked:
     """What belongs to one open call besides its state.
 
-    ``outcome`` gives the result's JSON text; None means: send it again. ``timeout`` is in seconds.
-    ``headers`` are further ones for the request.
+    ``outcome`` gives the result's JSON text; None means: send it again, unless there is an
+    ``error`` by then. ``timeout`` is in seconds. ``headers`` are further ones for the request.
     """
 
-    __slots__ = ("address", "errors", "headers", "method", "options", "outcome", "timeout")
+    __slots__ = ("error", "errors", "headers", "manner", "method", "outcome", "timeout")
 
     def __init__(
         self,
-        options: Options,
+        manner: Manner,
         method: str,
-        address: Address,
         timeout: float,
         errors: Errors,
         outcome: "asyncio.Future[bytes | None]",
-        headers: Headers = NO_HEADERS,
+        headers: Headers,
     ) -> None:
-        self.options = options
+        self.manner = manner
         self.method = method
-        self.address = address
         self.timeout = timeout
         self.errors = errors
         self.outcome = outcome
         self.headers = headers
+        self.error: Exception | None = None
+
+    @property
+    def address(self) -> Address:
+        """Where it was sent."""
+        return self.manner.address
+
+    def again(self) -> None:
+        """Have it sent again, unless the caller gave up already."""
+        if not self.outcome.done():
+            self.outcome.set_result(None)
+
+    def renew(self, outcome: "asyncio.Future[bytes | None]") -> None:
+        """Expect another outcome, for it is sent again. Raises the error that came in between."""
+        if self.error is not None:
+            raise self.error
+        self.outcome = outcome
+
+    def answer(self, result: bytes) -> None:
+        """Let the caller have the result, unless it gave up already."""
+        if not self.outcome.done():
+            self.outcome.set_result(result)
 
     def fail(self, error: Exception) -> None:
         """Let the caller have an error, unless it gave up already."""
-        if not self.outcome.done():
+        if self.outcome.done():
+            self.error = error  # it may be about to send again
+        else:
             self.outcome.set_exception(error)
 
 

@@ -5,7 +5,7 @@ are made: a stub hands them to the client it was made by.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MethodType
 from typing import ClassVar, Protocol, Self, TypeVar, Unpack
 
@@ -36,10 +36,10 @@ class StubCalls(Protocol):
         """Return a client with other options."""
         ...
 
-    async def invoke(
+    def invoke(
         self, method: str, signature: Signature, arguments: Mapping[str, object]
-    ) -> object:
-        """Make a call and return its result."""
+    ) -> Awaitable[object]:
+        """Make a call; awaited, it gives the result."""
         ...
 
     def invoke_blocking(
@@ -128,7 +128,8 @@ def _awaited(
     name: str, method: Callable[..., object], signature: Signature
 ) -> Callable[..., object]:
     async def call(self: Interface, *given: object, **named: object) -> object:
-        return await client_of(self).invoke(name, signature, signature.named(given, named))
+        client = self._bedplate_client or client_of(self)
+        return await client.invoke(name, signature, signature.named(given, named))
 
     return _dressed(call, method)
 

@@ -10,6 +10,7 @@ from bedplate.clock import Deadline, LoopClock
 from bedplate.errors import (
     CallLost,
     DeadlineExceeded,
+    LinkLost,
     NoSuchTarget,
     RemoteError,
     ReplyPathLost,
@@ -659,20 +660,53 @@ async def test_a_call_in_doubt_waits_for_a_look_of_its_own(
     assert not client._caller._looks
 
 
+class HeldUp:
+    """The clock of a loop that is held up for a while after so many readings."""
+
+    def __init__(self) -> None:
+        self.readings = 1_000_000
+
+    def now(self) -> float:
+        self.readings -= 1
+        return now() + (3.5 if self.readings < 0 else 0.0)
+
+    def wall(self) -> float:
+        return LoopClock(asyncio.get_running_loop()).wall()
+
+
 async def test_a_call_that_is_over_as_it_is_sent_says_so_in_its_own_words(
-    here: Transport, there: Transport, monkeypatch: pytest.MonkeyPatch
+    url: str, there: Transport
 ) -> None:
     """A loop that was held up until the deadline is no reason to speak of publishing."""
+    late: list[str] = []
     async with rpc.serve(there, Slow(), topic="work"):
-        client = rpc.Client(here, topic="work", timeout=3)
-        assert await client.call("sleep", seconds=0) == "slept"
-        before = here.clock.now
-        readings = iter((before(), before() + 3.5))
-        monkeypatch.setattr(LoopClock, "now", lambda _: next(readings, before() + 3.5))
-        with pytest.raises(
-            DeadlineExceeded, match="The call of sleep to work did not end within 3"
-        ):
-            await client.call("sleep", seconds=0)
+        for readings in range(10):
+            async with Transport.connect(url, clock=(clock := HeldUp())) as here:
+                client = rpc.Client(here, topic="work", timeout=3)
+                assert await client.call("sleep", seconds=0) == "slept"
+                clock.readings = readings
+                try:
+                    assert await client.call("sleep", seconds=0) == "slept"
+                except DeadlineExceeded as error:
+                    late.append(str(error))
+    assert late
+    assert all("The call of sleep to work did not end within 3" in each for each in late)
+
+
+async def test_a_call_that_ends_as_it_is_to_be_sent_again_ends(url: str, there: Transport) -> None:
+    """Between the loss of a link and the repeat a client may be closed; its call hears of it."""
+    faults = Faults()
+    async with (
+        rpc.serve(there, Slow(), topic="work"),
+        Transport.connect(url, driver=faulty(MemoryDriver(), faults)) as here,
+    ):
+        client = rpc.Client(here, topic="work", timeout=30, repeats=True)
+        call = asyncio.ensure_future(client.call("sleep", seconds=60))
+        await asyncio.sleep(1)
+        client._caller.lost(1, LinkLost(where="there", why="it broke."))
+        await client.aclose()
+        with pytest.raises(TransportClosed):
+            await call
 
 
 async def test_a_call_that_could_not_leave_says_that_it_was_being_sent(
