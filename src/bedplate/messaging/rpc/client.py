@@ -3,7 +3,7 @@
 Thin: options and names go in, `caller` makes the calls. Knows nothing of links and messages.
 """
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Self, TypeVar, Unpack, final
@@ -24,6 +24,7 @@ from bedplate.messaging.rpc.options import Choices, Options
 from bedplate.messaging.rpc.serializer import Serializer, codec_of
 from bedplate.messaging.rpc.signature import Signature
 from bedplate.messaging.rpc.statistics import ClientStatistics
+from bedplate.messaging.rpc.stubcalls import StubCalls
 from bedplate.messaging.transport import Transport
 
 __all__ = ["Client", "client"]
@@ -114,13 +115,27 @@ class Client:
         """
         await self._told(Outgoing(method, "fanout", args, self.options))
 
-    def invoke(
+    async def invoke(
         self, method: str, signature: Signature, arguments: Mapping[str, object]
-    ) -> Coroutine[object, object, object]:
+    ) -> object:
         """Call for a stub: arguments are encoded, the result is decoded as annotated."""
-        if self._interceptors:
-            return self._invoke_intercepted(method, signature, arguments)
-        return self._typed(method, signature, signature.bind(arguments))
+        return await self._stub_calls().invoke(method, signature, (), dict(arguments))
+
+    def invoke_blocking(
+        self, method: str, signature: Signature, arguments: Mapping[str, object]
+    ) -> object:
+        """Call for a stub from a thread other than the loop's, and wait for the result.
+
+        Raises what `call` raises, and `WouldDeadlock` on the loop's own thread.
+        """
+        return self._stub_calls().invoke_blocking(method, signature, (), dict(arguments))
+
+    def _stub_calls(self) -> StubCalls:
+        around = self._invoke_intercepted if self._interceptors else None
+        return StubCalls(self._caller, self._manner, self._errors, self._stub_with, around)
+
+    def _stub_with(self, choices: Choices) -> StubCalls:
+        return self.with_(**choices)._stub_calls()  # noqa: SLF001 - another of this class
 
     async def _invoke_intercepted(
         self, method: str, signature: Signature, arguments: Mapping[str, object]
@@ -133,25 +148,6 @@ class Client:
             return None
 
         return await self._intercepted(Outgoing(method, "call", arguments, self.options), send)
-
-    def _typed(
-        self, method: str, signature: Signature, body: bytes
-    ) -> Coroutine[object, object, object]:
-        return self._caller.call(self._manner, method, body, self._errors, signature.read_result)
-
-    def invoke_blocking(
-        self, method: str, signature: Signature, arguments: Mapping[str, object]
-    ) -> object:
-        """Call for a stub from a thread other than the loop's, and wait for the result.
-
-        Raises what `call` raises, and `WouldDeadlock` on the loop's own thread.
-        """
-        if self._interceptors:
-            make = partial(self.invoke, method, signature, arguments)
-        else:
-            body = signature.bind(arguments)  # here, where it takes no time of the loop
-            make = partial(self._typed, method, signature, body)
-        return self._caller.crossing.wait(make, self.options.timeout, f"{signature.name}()")
 
     async def _told(self, call: Outgoing) -> None:
         if self._interceptors:
@@ -249,4 +245,4 @@ def client(
         serializer=serializer,
         **given,
     )
-    return stub(interface, made, made._codec)  # noqa: SLF001 - of the class above
+    return stub(interface, made._stub_calls(), made._codec)  # noqa: SLF001 - of the class above

@@ -1,21 +1,22 @@
 """One contract for both ends: a class whose methods a server implements and a client calls.
 
 Holds what the class says (topic, version) and what its methods take. Knows nothing of how calls
-are made: a stub hands them to the client it was made by.
+are made: a stub hands them to the client that made it.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from types import MethodType
-from typing import ClassVar, Protocol, Self, TypeVar, Unpack
+from typing import ClassVar, Self, TypeVar, Unpack
 
 from msgspec import Struct
 
 from bedplate.messaging.rpc.options import Choices
 from bedplate.messaging.rpc.serializer import PLAIN, Codec
 from bedplate.messaging.rpc.signature import Signature, public_methods, read_signature
+from bedplate.messaging.rpc.stubcalls import StubCalls
 
-__all__ = ["Contract", "Interface", "StubCalls", "client_of", "contract_of", "stub"]
+__all__ = ["Contract", "Interface", "calls_of", "contract_of", "stub"]
 
 I = TypeVar("I", bound="Interface")  # noqa: E741 - no other letter says interface
 
@@ -27,26 +28,6 @@ class Contract(Struct, frozen=True):
     version: str
     namespace: str
     exchange: str
-
-
-class StubCalls(Protocol):
-    """What a stub needs of its client."""
-
-    def with_(self, **choices: Unpack[Choices]) -> "StubCalls":
-        """Return a client with other options."""
-        ...
-
-    def invoke(
-        self, method: str, signature: Signature, arguments: Mapping[str, object]
-    ) -> Awaitable[object]:
-        """Make a call; awaited, it gives the result."""
-        ...
-
-    def invoke_blocking(
-        self, method: str, signature: Signature, arguments: Mapping[str, object]
-    ) -> object:
-        """Make a call from a thread other than the loop's, and wait for its result."""
-        ...
 
 
 class Interface:
@@ -64,7 +45,7 @@ class Interface:
     """
 
     _bedplate_contract: ClassVar[Contract | None] = None
-    _bedplate_client: StubCalls | None = None
+    _bedplate_calls: StubCalls | None = None
 
     def __init_subclass__(
         cls,
@@ -80,9 +61,9 @@ class Interface:
 
     def with_(self, **choices: Unpack[Choices]) -> Self:
         """Return the same stub with other options; see `Choices`. Raises ValueError for bad."""
-        client = client_of(self)
+        calls = calls_of(self)
         other = object.__new__(type(self))
-        other._bedplate_client = client.with_(**choices)
+        other._bedplate_calls = calls.again(choices)
         return other
 
 
@@ -93,17 +74,17 @@ def contract_of(kind: type) -> Contract | None:
     return kind._bedplate_contract  # noqa: SLF001 - out of the way of the interface's own names
 
 
-def client_of(stub_: Interface) -> StubCalls:
-    """Return the client behind a stub. Raises TypeError for what is no stub."""
-    client = stub_._bedplate_client  # noqa: SLF001 - see contract_of
-    if client is None:
+def calls_of(stub_: Interface) -> StubCalls:
+    """Return what makes the calls of a stub. Raises TypeError for what is no stub."""
+    calls = stub_._bedplate_calls  # noqa: SLF001 - see contract_of
+    if calls is None:
         kind = type(stub_).__name__
         raise TypeError(f"this {kind} is no client's stub; make one with rpc.client(transport, …)")
-    return client
+    return calls
 
 
-def stub(interface: type[I], client: StubCalls, codec: Codec = PLAIN) -> I:
-    """Make the object through which ``client`` calls the methods of ``interface``.
+def stub(interface: type[I], calls: StubCalls, codec: Codec = PLAIN) -> I:
+    """Make the object through which a client calls the methods of ``interface``.
 
     Raises TypeError for an interface without topic or with methods that cannot be called.
     """
@@ -120,7 +101,7 @@ def stub(interface: type[I], client: StubCalls, codec: Codec = PLAIN) -> I:
         members[name] = make(name, method, signature)
     kind: type[I] = type(interface.__name__, (interface,), members)
     made = object.__new__(kind)
-    made._bedplate_client = client
+    made._bedplate_calls = calls
     return made
 
 
@@ -128,8 +109,8 @@ def _awaited(
     name: str, method: Callable[..., object], signature: Signature
 ) -> Callable[..., object]:
     async def call(self: Interface, *given: object, **named: object) -> object:
-        client = self._bedplate_client or client_of(self)
-        return await client.invoke(name, signature, signature.named(given, named))
+        calls = self._bedplate_calls or calls_of(self)
+        return await calls.invoke(name, signature, given, named)
 
     return _dressed(call, method)
 
@@ -138,7 +119,7 @@ def _blocking(
     name: str, method: Callable[..., object], signature: Signature
 ) -> Callable[..., object]:
     def call(self: Interface, *given: object, **named: object) -> object:
-        return client_of(self).invoke_blocking(name, signature, signature.named(given, named))
+        return calls_of(self).invoke_blocking(name, signature, given, named)
 
     return _dressed(call, method)
 

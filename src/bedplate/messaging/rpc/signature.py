@@ -5,11 +5,11 @@ server decodes and checks arguments. Pure; knows nothing of topics, transports o
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, final, get_type_hints
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, convert
 
 from bedplate.errors import MalformedMessage
 from bedplate.messaging.rpc.context import Context
@@ -31,7 +31,11 @@ class Signature:
     """
 
     __slots__ = (
+        "_dumps",
+        "_free",
+        "_given",
         "_load",
+        "_result",
         "arguments",
         "codec",
         "extra",
@@ -62,9 +66,12 @@ class Signature:
         self.reader, self.result = reader, result
         self.extra, self.takes_context, self.is_async = extra, takes_context, is_async
         self.untyped, self.codec = untyped, codec
-        self._load = codec.load
+        self._load, self._dumps = codec.load, codec.dumps
+        self._free = "return" in untyped
+        self._given = f"the arguments of {name}()"
+        self._result = f"the result of {name}()"
 
-    def named(self, given: Sequence[object], named: Mapping[str, object]) -> Mapping[str, object]:
+    def named(self, given: tuple[object, ...], named: dict[str, object]) -> Mapping[str, object]:
         """Return a caller's arguments by name.
 
         Raises TypeError, as a call of a plain function does, for more than there are parameters,
@@ -72,12 +79,14 @@ class Signature:
         """
         if not given:
             return named
-        if len(given) > len(self.parameters):
+        parameters = self.parameters
+        if len(given) > len(parameters):
             raise TypeError(
-                f"{self.name}() takes {len(self.parameters)} arguments, {len(given)} were given"
+                f"{self.name}() takes {len(parameters)} arguments, {len(given)} were given"
             )
-        values = dict(named)
-        for name, value in zip(self.parameters, given, strict=False):
+        values = {**named}
+        for at, value in enumerate(given):
+            name = parameters[at]
             if name in values:
                 raise TypeError(f"{self.name}() got two values for the argument {name!r}")
             values[name] = value
@@ -90,13 +99,12 @@ class Signature:
         parameters or their annotations; `Unencodable` and `TooLarge`.
         """
         try:
-            arguments = msgspec.convert(values, self.arguments)
+            arguments = convert(values, self.arguments)
         except msgspec.ValidationError as error:
             raise TypeError(f"{self.name}(): {readable(error)}") from None
-        what = f"the arguments of {self.name}()"
         if not self.extra:
-            return self.codec.dumps(arguments, what)
-        return self.codec.dumps({**values, **_set(self.parameters, arguments)}, what)
+            return self._dumps(arguments, self._given)
+        return self._dumps({**values, **_set(self.parameters, arguments)}, self._given)
 
     def unbind(self, text: bytes, where: str) -> dict[str, object]:
         """Return the arguments of a request by name, leaving out those that have defaults.
@@ -118,13 +126,12 @@ class Signature:
 
     def read_result(self, text: bytes) -> object:
         """Return a result. Raises `MalformedMessage` for one that does not fit the annotation."""
-        where = f"the result of {self.name}()"
-        if "return" in self.untyped:
-            return self.codec.loaded(text, where)
+        if self._free:
+            return self.codec.loaded(text, self._result)
         try:
-            return loads(text, self.result, where)
+            return loads(text, self.result, self._result)
         except msgspec.ValidationError as error:
-            raise MalformedMessage(where=where, why=readable(error)) from error.__cause__
+            raise MalformedMessage(where=self._result, why=readable(error)) from error.__cause__
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, object])

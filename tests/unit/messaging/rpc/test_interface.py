@@ -186,7 +186,7 @@ async def test_stubs_look_like_their_interface(here: Transport) -> None:
     assert stub.one.__name__ == "one"
     other = stub.with_(timeout=1, server="h1")
     assert type(other) is type(stub)
-    assert other._bedplate_client is not stub._bedplate_client
+    assert other._bedplate_calls is not stub._bedplate_calls
 
 
 async def test_a_stub_of_an_abstract_interface(here: Transport) -> None:
