@@ -73,6 +73,7 @@ TRANSPORT = tuple(
         "wheel",
         "worker",
         "crew",
+        "worker",
         "shift",
         "staffing",
     )

@@ -120,8 +120,9 @@ class Signature:
             raise ValueError(readable(error)) from error.__cause__
         load = self._load
         if load is not None:
-            for name in arguments.keys() - self.parameters | self.untyped & arguments.keys():
-                arguments[name] = load(arguments[name])
+            for name, value in arguments.items():
+                if name in self.untyped or name not in self.parameters:
+                    arguments[name] = load(value)
         return arguments
 
     def read_result(self, text: bytes) -> object:
