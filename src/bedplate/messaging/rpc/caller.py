@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
+from bedplate._floor.cause import caused
 from bedplate.clock import Deadline
 from bedplate.errors import (
     DeadlineExceeded,
@@ -251,10 +252,11 @@ class Caller:
                 waited = clock.now() - start
                 if waited >= options.wait_for_target:
                     raise
-                await asyncio.sleep(min(pause, options.wait_for_target - waited))
-                pause = min(pause * 2, 1.0)
             else:
                 return
+            # Compiled, nothing may be awaited while an error is handled.
+            await asyncio.sleep(min(pause, options.wait_for_target - waited))
+            pause = min(pause * 2, 1.0)
 
     def deadline(self, timeout: float, method: str, address: Address, now: float) -> Deadline:
         """Return when a call that begins ``now`` is over: before the request it belongs to.
@@ -301,7 +303,7 @@ class Caller:
                 await self._inbox.ready(deadline)
         except TimeoutError:
             error = deadline_error(method, address, deadline.timeout, "connecting")
-            raise error from self._trouble
+            raise caused(error, self._trouble) from self._trouble
         return self._inbox
 
     @property
@@ -326,7 +328,7 @@ class Caller:
             return False
         except DeadlineExceeded:
             # Over in the very moment of sending: the caller knows of a call, not of publishing.
-            raise late_error(call) from self._trouble
+            raise caused(late_error(call), self._trouble) from self._trouble
         self._calls.sent(call, inbox.epoch, now)
         if call.due < self._timer_due:
             self._arm()
@@ -500,7 +502,7 @@ class Caller:
             if isinstance(action, Ended):
                 error = end_error(action, held=self._held(action))
                 if isinstance(error, DeadlineExceeded) and error.stage == "connecting":
-                    error.__cause__ = self._trouble
+                    caused(error, self._trouble)
                 action.call.token.fail(error)
             elif isinstance(action, Resend):
                 action.call.token.again()
@@ -556,7 +558,8 @@ async def _ready_or_over(inbox: Inbox, deadline: Deadline, asked: Asked) -> None
             return  # the outcome tells why
         ready.result()
     except DeadlineExceeded as error:
-        raise deadline_error(asked.method, asked.address, asked.timeout, "connecting") from error
+        late = deadline_error(asked.method, asked.address, asked.timeout, "connecting")
+        raise caused(late, error) from error
     finally:
         if not ready.cancel() and not ready.cancelled():
             ready.exception()  # it may have lost the race

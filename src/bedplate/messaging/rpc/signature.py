@@ -11,6 +11,7 @@ from typing import Any, final, get_type_hints
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, convert
 
+from bedplate._floor.cause import caused
 from bedplate.errors import MalformedMessage
 from bedplate.messaging.rpc.context import Context
 from bedplate.messaging.rpc.serializer import PLAIN, Codec
@@ -101,7 +102,8 @@ class Signature:
         try:
             arguments = convert(values, self.arguments)
         except msgspec.ValidationError as error:
-            raise TypeError(f"{self.name}(): {readable(error)}") from None
+            wrong = TypeError(f"{self.name}(): {readable(error)}")
+            raise caused(wrong, None) from None
         if not self.extra:
             return self._dumps(arguments, self._given)
         return self._dumps({**values, **_set(self.parameters, arguments)}, self._given)
@@ -117,7 +119,7 @@ class Signature:
             if self.extra:
                 arguments = loads(text, _OBJECT, where) | arguments
         except msgspec.ValidationError as error:
-            raise ValueError(readable(error)) from error.__cause__
+            raise caused(ValueError(readable(error)), error.__cause__) from error.__cause__
         load = self._load
         if load is not None:
             for name, value in arguments.items():
@@ -132,7 +134,8 @@ class Signature:
         try:
             return loads(text, self.result, self._result)
         except msgspec.ValidationError as error:
-            raise MalformedMessage(where=self._result, why=readable(error)) from error.__cause__
+            wrong = MalformedMessage(where=self._result, why=readable(error))
+            raise caused(wrong, error.__cause__) from error.__cause__
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, object])
