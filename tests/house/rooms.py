@@ -134,7 +134,9 @@ ROOMS: Mapping[str, Row] = MappingProxyType(
         },
         "messaging": Row(may=("messaging",), but_not=("messaging.drivers",), exact=True),
         "messaging.url": Row(may=(*CONFIG, "errors")),
-        "messaging.wire": Row(may=("messaging.types", "errors"), third=("msgspec",), never=IMPURE),
+        "messaging.wire": Row(
+            may=("messaging.types", "_floor.cause", "errors"), third=("msgspec",), never=IMPURE
+        ),
         "messaging.driver": Row(may=("messaging.types", "messaging.url", *CONFIG, "errors")),
         "messaging.drivers": Row(
             may=(

@@ -12,6 +12,7 @@ from typing import Final, TypeVar, final
 
 import msgspec
 
+from bedplate._floor.cause import caused
 from bedplate.errors import MalformedMessage, TooLarge, Unencodable
 from bedplate.messaging.types import NO_HEADERS, REPLAY_HEADER, Address, HeaderValue, Message
 from bedplate.messaging.wire.request import Request
@@ -101,9 +102,10 @@ def dumps(
     try:
         body = encoder.encode(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise Unencodable(what=what, why=str(error)) from error.__cause__
+        raise caused(Unencodable(what=what, why=str(error)), error.__cause__) from error.__cause__
     except RecursionError:
-        raise Unencodable(what=what, why="it is nested too deeply, or contains itself") from None
+        deep = Unencodable(what=what, why="it is nested too deeply, or contains itself")
+        raise caused(deep, None) from None
     if len(body) > limits.body:
         raise TooLarge(what=what, size=len(body), limit=limits.body)
     if _too_deep(body, limits.depth):
@@ -125,9 +127,9 @@ def loads(
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedMessage(where=where, why=_reason(error)) from None
+        raise caused(MalformedMessage(where=where, why=_reason(error)), None) from None
     except RecursionError:
-        raise MalformedMessage(where=where, why="it is nested too deeply") from None
+        raise caused(MalformedMessage(where=where, why="it is nested too deeply"), None) from None
 
 
 def _reason(error: Exception) -> str:
@@ -350,7 +352,7 @@ def _decode_fault(received: Received, limits: Limits) -> Fault:
     try:
         body = loads(received.body, _FAULT, _name(received), limits)
     except msgspec.ValidationError as error:
-        raise MalformedMessage(where=_name(received), why=str(error)) from None
+        raise caused(MalformedMessage(where=_name(received), why=str(error)), None) from None
     return Fault(
         _call(received),
         body.code,
@@ -443,4 +445,4 @@ def _context_in(received: Received, headers: dict[str, HeaderValue], limits: Lim
     try:
         return loads(text.encode("utf-8", "surrogatepass"), _OBJECT, where, limits)
     except msgspec.ValidationError as error:
-        raise MalformedMessage(where=where, why=str(error)) from None
+        raise caused(MalformedMessage(where=where, why=str(error)), None) from None
