@@ -12,7 +12,7 @@ import enum
 from collections import deque
 from heapq import heapify, heappop, heappush
 from math import inf
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, final
 
 __all__ = [
     "LOOK_AFTER",
@@ -57,6 +57,7 @@ class End(enum.Enum):
     """The caller's side was closed."""
 
 
+@final
 class Call(Generic[T]):
     """One open call. Owned by `Calls`; others read it.
 
@@ -98,6 +99,7 @@ class Call(Generic[T]):
         """Until when it is young; see `Calls`."""
 
 
+@final
 class Ended(Generic[T]):
     """Tell the caller. ``silence`` (seconds) belongs to CALL_LOST.
 
@@ -115,6 +117,7 @@ class Ended(Generic[T]):
         self.queued = queued
 
 
+@final
 class Resend(Generic[T]):
     """Send the request again, then report `Calls.sent`."""
 
@@ -124,6 +127,7 @@ class Resend(Generic[T]):
         self.call = call
 
 
+@final
 class LookAt(Generic[T]):
     """Look whether anybody serves the target, then report `Calls.looked`."""
 
@@ -137,6 +141,7 @@ Action = Ended[T] | Resend[T] | LookAt[T]
 """What the client must do after an event."""
 
 
+@final
 class Calls(Generic[T]):
     """The open calls of one caller.
 

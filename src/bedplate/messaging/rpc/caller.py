@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from math import inf
-from typing import Final, TypeVar
+from typing import Final, TypeVar, final
 
 from msgspec.structs import replace
 
@@ -71,6 +71,7 @@ _NEVER: Final = inf
 _BOUNCE: Final = Want.BOUNCE
 
 
+@final
 class Caller:
     """Makes calls over one transport, on its loop."""
 

@@ -1,6 +1,7 @@
 """What the caller hears when its call ends without an answer. Pure but for the future it holds."""
 
 import asyncio
+from typing import final
 
 from bedplate.errors import (
     CallLost,
@@ -19,6 +20,7 @@ from bedplate.messaging.types import Address, Bounce, Headers
 __all__ = ["Asked", "bounce_error", "deadline_error", "end_error", "late_error"]
 
 
+@final
 class Asked:
     """What belongs to one open call besides its state.
 

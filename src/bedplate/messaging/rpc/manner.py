@@ -3,7 +3,7 @@
 Knows what options mean for a call; knows neither links nor the state of calls.
 """
 
-from typing import Final
+from typing import Final, final
 
 from bedplate.messaging.rpc.options import Options
 from bedplate.messaging.types import Address, Headers
@@ -13,6 +13,7 @@ __all__ = ["Form", "Manner"]
 _KEPT: Final = 1000
 
 
+@final
 class Form:
     """What the envelopes of all requests for one method have in common."""
 
@@ -24,6 +25,7 @@ class Form:
         self.kind = kind
 
 
+@final
 class Manner:
     """Options, ready for use. Times are in seconds.
 

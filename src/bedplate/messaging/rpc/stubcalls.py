@@ -5,6 +5,7 @@ Arguments are encoded and results decoded here as the signature says; `caller` d
 
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from typing import final
 
 from bedplate.messaging.rpc.caller import Caller
 from bedplate.messaging.rpc.faults import Errors
@@ -18,6 +19,7 @@ Around = Callable[[str, Signature, Mapping[str, object]], Coroutine[object, obje
 """Makes the call of a method, with arguments by name, through the interceptors of a client."""
 
 
+@final
 class StubCalls:
     """How the methods of a stub make their calls.
 
