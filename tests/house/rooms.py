@@ -71,7 +71,6 @@ TRANSPORT = tuple(
         "stage",
         "outbox",
         "wheel",
-        "worker",
         "crew",
         "worker",
         "shift",

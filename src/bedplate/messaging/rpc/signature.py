@@ -225,7 +225,8 @@ def read_signature(
         reader = msgspec.json.Decoder(arguments, dec_hook=codec.hook)
         result = msgspec.json.Decoder(hints.get("return", object), dec_hook=codec.hook)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name}(): an annotation cannot be used: {error}") from error
+        wrong = TypeError(f"{name}(): an annotation cannot be used: {error}")
+        raise caused(wrong, error) from error
     return Signature(
         name=name,
         parameters=tuple(field[0] for field in fields),
