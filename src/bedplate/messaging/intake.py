@@ -9,10 +9,10 @@ draws no random numbers.
 import enum
 from collections.abc import Mapping
 from math import inf
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple, cast, final
 
 from bedplate.messaging.receiving import Ack, IntakePolicy, IntakeTally
-from bedplate.messaging.types import NO_HEADERS, Arrival, Headers, HeaderValue, Settle, Settlement
+from bedplate.messaging.types import NO_HEADERS, Arrival, Headers, Settle, Settlement
 
 __all__ = [
     "DEADLINE_HEADER",
@@ -200,7 +200,8 @@ def limit_of(headers: Headers, now: float, wall: float, skew: float = 0.0) -> fl
     """
     if headers is NO_HEADERS:
         return None
-    found = headers if isinstance(headers, dict) else dict(headers)
+    sent = cast("Mapping[str, object]", headers)  # a stranger's may be of any type
+    found = sent if isinstance(sent, dict) else dict(sent)
     end, left = _number(found.get(DEADLINE_HEADER)), _number(found.get(TTL_HEADER))
     if end != inf:
         by_clock = end + skew - wall
@@ -208,7 +209,7 @@ def limit_of(headers: Headers, now: float, wall: float, skew: float = 0.0) -> fl
     return None if left == inf else now + left
 
 
-def _number(value: HeaderValue) -> float:
+def _number(value: object) -> float:
     """Return the number in a header, infinity for what is no finite one."""
     if isinstance(value, float):
         number = value

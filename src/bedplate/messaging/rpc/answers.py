@@ -5,8 +5,8 @@ handlers or workers.
 """
 
 import logging
-from collections.abc import Callable
-from typing import final
+from collections.abc import Callable, Mapping
+from typing import cast, final
 
 from bedplate.clock import SYSTEM, Clock
 from bedplate.errors import CodecError, MessagingError, RequestExpired
@@ -206,6 +206,6 @@ def awaited_until(request: Request, delivery: Delivery) -> float | None:
         return None
     if request.timeout is None:
         return delivery.deadline
-    ttl = delivery.headers.get(TTL_HEADER)
-    beyond = request.timeout - ttl if isinstance(ttl, int | float) else 0.0
+    ttl = cast("Mapping[str, object]", delivery.headers).get(TTL_HEADER)
+    beyond = request.timeout - ttl if isinstance(ttl, (int, float)) else 0.0
     return delivery.deadline + max(0.0, beyond)

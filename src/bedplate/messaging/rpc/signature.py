@@ -249,7 +249,8 @@ def _hints(method: Callable[..., object], name: str) -> dict[str, Any]:
     try:
         return get_type_hints(method, include_extras=True)
     except NameError as error:
-        raise TypeError(
+        wrong = TypeError(
             f"{name}(): the annotation {error.name!r} is not there at run time; "
             f"import it outside of TYPE_CHECKING"
-        ) from error
+        )
+        raise caused(wrong, error) from error

@@ -8,7 +8,7 @@ The body is JSON (arguments, result, fault, payload); everything else is metadat
 from collections.abc import Callable, Mapping
 from math import isfinite
 from types import MappingProxyType
-from typing import Final, TypeVar, final
+from typing import Final, TypeVar, cast, final
 
 import msgspec
 
@@ -412,19 +412,20 @@ def _call(received: Received) -> str:
     return call
 
 
-def _headers(received: Received) -> dict[str, HeaderValue]:
-    headers = received.headers
+def _headers(received: Received) -> dict[str, object]:
+    """Return what a stranger may have sent: values of any type."""
+    headers = cast("Mapping[str, object]", received.headers)
     return headers if type(headers) is dict else dict(headers)
 
 
-def _text(received: Received, headers: dict[str, HeaderValue], header: str) -> str:
+def _text(received: Received, headers: dict[str, object], header: str) -> str:
     value = headers.get(header, "")
     if not isinstance(value, str):
         raise MalformedMessage(where=_name(received), why=f"its header {header!r} is not text")
     return value
 
 
-def _seconds(received: Received, headers: dict[str, HeaderValue], header: str) -> float:
+def _seconds(received: Received, headers: dict[str, object], header: str) -> float:
     value = headers.get(header)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise MalformedMessage(where=_name(received), why=f"its header {header!r} is not a number")
@@ -439,7 +440,7 @@ def _seconds(received: Received, headers: dict[str, HeaderValue], header: str) -
     return seconds
 
 
-def _context_in(received: Received, headers: dict[str, HeaderValue], limits: Limits) -> Context:
+def _context_in(received: Received, headers: dict[str, object], limits: Limits) -> Context:
     text = _text(received, headers, _CONTEXT)
     where = f"the context of {_name(received)}"
     try:

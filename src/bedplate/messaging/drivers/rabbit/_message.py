@@ -1,5 +1,6 @@
 """Messages to AMQP properties and back. Pure; every message passes here."""
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Final, cast
 
@@ -80,8 +81,9 @@ def incoming(
 def _attempts(event: Delivered, headers: Headers) -> int:
     if not event.redelivered:
         return 1
+    sent = cast("Mapping[str, object]", headers)  # a stranger's may be of any type
     for name in _COUNTS:
-        count = headers.get(name)
+        count = sent.get(name)
         if isinstance(count, int):
             return count + 1
     return 2
