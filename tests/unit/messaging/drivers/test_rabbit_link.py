@@ -154,7 +154,7 @@ async def test_a_read_of_a_socket_takes_little_at_a_time() -> None:
     loop = asyncio.get_running_loop()
     wire = Wire(Connection([Plain("guest", "guest")], now=loop.time()))
     transport, _ = await loop.create_connection(lambda: wire, sock=ours)
-    assert getattr(transport, "max_size", None) == 16 * 1024
+    assert getattr(transport, "max_size", None) == 64 * 1024
     wire.abort()
     await wire.released.wait()
     theirs.close()
