@@ -20,9 +20,9 @@ _BATCH: Final = 8
 idle meanwhile, and us after that: `docs/design/performance.md` has the figures."""
 
 _READ: Final = 64 * 1024
-"""How many bytes one read may bring, where the loop lets us say so. Bodies of half a megabyte pass a
-sixth quicker than with the loop's own 256 KiB, which costs a block of that size with every read, and
-than with 16 KiB; for small messages it makes no difference."""
+"""How many bytes one read may bring, where the loop lets us say so. Bodies of half a megabyte pass
+a sixth quicker than with the loop's own 256 KiB, which costs a block of that size with every read,
+and than with 16 KiB; for small messages it makes no difference."""
 
 
 @final
