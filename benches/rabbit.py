@@ -18,6 +18,7 @@ from contextlib import contextmanager
 
 from benches.measuring import Measurement
 
+from bedplate._floor.build import is_compiled
 from bedplate.messaging import Address, Message, Transport, rpc
 from bedplate.messaging.types import Entity, Topology
 from bedplate.testing.brokers import RabbitNode
@@ -77,7 +78,7 @@ def measure(size: float = 1.0) -> list[Measurement]:
         url = node.url()
         with _server(url):
             figures = asyncio.run(_measure(url, max(64, int(20_000 * size))))
-            return [*figures, _idle(url)]
+            return [*figures, *_idle(url)]
 
 
 async def _measure(url: str, calls: int) -> list[Measurement]:
@@ -103,25 +104,36 @@ async def _measure(url: str, calls: int) -> list[Measurement]:
     ]
 
 
-def _idle(url: str) -> Measurement:
-    """Measure what a process holds that is connected and has made one call."""
-    with tempfile.TemporaryDirectory(prefix="bedplate-bench-") as compiled:
-        environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+def _idle(url: str) -> list[Measurement]:
+    """Measure what a process holds that is connected and has made one call.
 
-        def resident(code: str) -> int:
+    As plain Python, which is what agents with little memory use, and compiled where that is what is
+    measured here.
+    """
+    with tempfile.TemporaryDirectory(prefix="bedplate-bench-") as cache:
+        here = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
+        here.pop("PYTHONDONTWRITEBYTECODE", None)
+        plain = {name: value for name, value in here.items() if name != "PYTHONPATH"}
+
+        def resident(code: str, environment: dict[str, str]) -> int:
             command = (sys.executable, "-c", _RESIDENT + code, url)
             for _ in range(2):  # the first compiles, and that takes memory
                 done = subprocess.run(command, env=environment, check=True, capture_output=True)
             return int(done.stdout)
 
-        bare, client = resident(_BARE), resident(_CLIENT)
-    return Measurement(
-        "idle client, over import asyncio, msgspec",
-        (client - bare) / 1e6,
-        "MB",
-        f"resident {client / 1e6:.1f} MB, after one call",
-    )
+        bare = resident(_BARE, plain)
+        held = {"plain Python": resident(_CLIENT, plain)}
+        if is_compiled():
+            held["compiled"] = resident(_CLIENT, here)
+    return [
+        Measurement(
+            f"idle client, {build}, over import asyncio, msgspec",
+            (client - bare) / 1e6,
+            "MB",
+            f"resident {client / 1e6:.1f} MB, after one call",
+        )
+        for build, client in held.items()
+    ]
 
 
 async def _sequential(echo: Echo, calls: int) -> float:
