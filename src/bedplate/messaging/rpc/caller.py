@@ -200,7 +200,7 @@ class Caller:
         )
         try:
             while True:
-                if not self._sent(inbox, call, args, now):
+                if call.open and not self._sent(inbox, call, args, now):
                     await self._send(inbox, call, args)
                 result = await asked.outcome
                 if result is not None:

@@ -24,11 +24,12 @@ __all__ = ["Asked", "bounce_error", "deadline_error", "end_error", "late_error"]
 class Asked:
     """What belongs to one open call besides its state.
 
-    ``outcome`` gives the result's JSON text; None means: send it again, unless there is an
-    ``error`` by then. ``timeout`` is in seconds. ``headers`` are further ones for the request.
+    ``outcome`` gives the result's JSON text; None means: send it again, unless the call ended
+    between, by an ``error`` or a ``result``. ``timeout`` is in seconds. ``headers`` are further
+    ones for the request.
     """
 
-    __slots__ = ("error", "errors", "headers", "manner", "method", "outcome", "timeout")
+    __slots__ = ("error", "errors", "headers", "manner", "method", "outcome", "result", "timeout")
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Asked:
         self.outcome = outcome
         self.headers = headers
         self.error: Exception | None = None
+        self.result: bytes | None = None
 
     @property
     def address(self) -> Address:
@@ -61,11 +63,15 @@ class Asked:
         """Expect another outcome, for it is sent again. Raises the error that came in between."""
         if self.error is not None:
             raise self.error
+        if self.result is not None:
+            outcome.set_result(self.result)
         self.outcome = outcome
 
     def answer(self, result: bytes) -> None:
         """Let the caller have the result, unless it gave up already."""
-        if not self.outcome.done():
+        if self.outcome.done():
+            self.result = result  # it may be about to send again
+        else:
             self.outcome.set_result(result)
 
     def fail(self, error: Exception) -> None:

@@ -19,7 +19,7 @@ from bedplate.errors import (
 )
 from bedplate.messaging import Address, Bounce, Delivery, Transport, TransportPolicy, rpc
 from bedplate.messaging.drivers.memory import MemoryDriver, broker
-from bedplate.messaging.types import Outbound
+from bedplate.messaging.types import Arrival, Outbound
 from bedplate.messaging.wire import native
 from bedplate.messaging.wire.request import Request
 from bedplate.messaging.wire.values import Beat
@@ -712,6 +712,24 @@ async def test_a_call_that_ends_as_it_is_to_be_sent_again_ends(url: str, there: 
         await client.aclose()
         with pytest.raises(TransportClosed):
             await call
+
+
+async def test_an_answer_that_comes_as_a_call_is_to_be_sent_again_counts(
+    here: Transport, there: Transport
+) -> None:
+    """It ends the call, which has no deadline any more: without it its caller would wait for ever."""
+    work = Slow()
+    async with rpc.serve(there, work, topic="work"):
+        client = rpc.Client(here, topic="work", timeout=30, repeats=True)
+        call = asyncio.ensure_future(client.call("sleep", seconds=60))
+        await asyncio.sleep(1)
+        (call_id,) = client._caller._calls._open
+        client._caller.lost(1, LinkLost(where="there", why="it broke."))
+        answer = Arrival(1, b'"slept"', kind="reply", correlation_id=call_id)
+        client._caller.arrived([Delivery(answer)])
+        async with asyncio.timeout(40):
+            assert await call == "slept"
+        assert work.ran == 1
 
 
 async def test_a_call_that_could_not_leave_says_that_it_was_being_sent(
