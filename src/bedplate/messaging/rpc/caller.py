@@ -38,6 +38,7 @@ from bedplate.messaging.rpc.endings import (
     late_error,
 )
 from bedplate.messaging.rpc.faults import Errors, error_of
+from bedplate.messaging.rpc.looks import Looks
 from bedplate.messaging.rpc.manner import Form, Manner
 from bedplate.messaging.rpc.options import Options
 from bedplate.messaging.rpc.serializer import Codec
@@ -51,7 +52,6 @@ from bedplate.messaging.types import (
     Kind,
     Message,
     Outbound,
-    Standing,
     Support,
     Want,
 )
@@ -66,7 +66,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger("bedplate.messaging.rpc")
 _BREATH = 0.01
-_LOOK_PATIENCE = 10.0
 _NEVER: Final = inf
 _BOUNCE: Final = Want.BOUNCE
 
@@ -88,8 +87,7 @@ class Caller:
         self._timer_due = _NEVER
         self._number = 0
         self._malformed = 0
-        self._looks: dict[Address, asyncio.Task[None]] = {}
-        self._in_doubt: dict[Address, list[Call[Asked]]] = {}
+        self._looks = Looks(transport, self._looked)
         self._closed = False
 
     def statistics(self) -> ClientStatistics:
@@ -277,8 +275,7 @@ class Caller:
         """End the open calls with `TransportClosed` and receive nothing more. Idempotent."""
         self._closed = True
         self._act(self._calls.close())
-        for look in self._looks.values():
-            look.cancel()
+        self._looks.close()
         if self._timer is not None:
             self._timer.cancel()
         if self._opening is not None:
@@ -508,7 +505,7 @@ class Caller:
             elif isinstance(action, Resend):
                 action.call.token.again()
             elif isinstance(action, LookAt):
-                self._doubt(action.call)
+                self._looks.doubt(action.call)
 
     def _held(self, ended: Ended[Asked]) -> bool:
         """Whether a call ran out of time before its request could leave."""
@@ -517,33 +514,8 @@ class Caller:
             return False
         return inbox.holds(_message_id(call, call.sends - 1))
 
-    def _doubt(self, call: Call[Asked]) -> None:
-        """Look for a call: one look at a time at each address, or many calls would flood it."""
-        address = call.token.address
-        self._in_doubt.setdefault(address, []).append(call)
-        if address not in self._looks:
-            look = asyncio.get_running_loop().create_task(self._look_until_sure(address))
-            self._looks[address] = look
-
-    async def _look_until_sure(self, address: Address) -> None:
-        try:
-            # Who comes while a look is under way may have been sent after it: theirs is the next.
-            while calls := self._in_doubt.pop(address, None):
-                await self._look(address, [call for call in calls if call.open])
-        finally:
-            del self._looks[address]
-
-    async def _look(self, address: Address, calls: list[Call[Asked]]) -> None:
-        clock = self.transport.clock
-        patience = max((call.deadline for call in calls), default=0.0) - clock.now()
-        if patience <= 0:
-            return
-        try:
-            standing = await self.transport.look(address, timeout=min(patience, _LOOK_PATIENCE))
-        except MessagingError as error:
-            _log.debug("no look at %s: %s", address, error)
-            return
-        now, served = clock.now(), _served(standing)
+    def _looked(self, calls: list[Call[Asked]], served: bool) -> None:  # noqa: FBT001 - all a look tells
+        now = self.transport.clock.now()
         told = [self._calls.looked(call.id, now, served=served) for call in calls]
         self._act([ended for ended in told if ended is not None])
         self._arm()
@@ -565,17 +537,6 @@ async def _ready_or_over(inbox: Inbox, deadline: Deadline, asked: Asked) -> None
         if not ready.cancel() and not ready.cancelled():
             ready.exception()  # it may have lost the race
     await asyncio.sleep(_BREATH)
-
-
-def _served(standing: Standing) -> bool:
-    """Whether a request sent there is in somebody's hands, or will be.
-
-    Without consumers it is not while anything lies there; an empty queue may belong to a server
-    that took the request and takes no more because it is going to stop.
-    """
-    if not standing.exists:
-        return False
-    return standing.consumers != 0 or standing.messages == 0
 
 
 def _within_budget(timeout: float, now: float) -> float:

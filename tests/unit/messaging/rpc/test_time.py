@@ -717,7 +717,7 @@ async def test_a_call_that_ends_as_it_is_to_be_sent_again_ends(url: str, there: 
 async def test_an_answer_that_comes_as_a_call_is_to_be_sent_again_counts(
     here: Transport, there: Transport
 ) -> None:
-    """It ends the call, which has no deadline any more: without it its caller would wait for ever."""
+    """It ends the call, which then has no deadline: its caller would wait for ever."""
     work = Slow()
     async with rpc.serve(there, work, topic="work"):
         client = rpc.Client(here, topic="work", timeout=30, repeats=True)
