@@ -25,6 +25,7 @@ compares types too. Source: the 0-9-1 grammar as amended by RabbitMQ's errata pa
 """
 
 import struct
+from abc import ABCMeta
 from collections.abc import (
     Callable,
     ItemsView,
@@ -161,6 +162,11 @@ class Table(Mapping[str, FieldValue]):
 
     def __repr__(self) -> str:
         return f"<Table of {len(self.raw)} bytes>"
+
+
+# What isinstance() found out is remembered here. A compiled class is not given a memory of its own
+# and would write into that of Mapping, which then no longer knows other mappings.
+type.__setattr__(Table, "_abc_impl", vars(ABCMeta("Memory", (), {}))["_abc_impl"])
 
 
 def decode_table(raw: bytes) -> dict[str, FieldValue]:

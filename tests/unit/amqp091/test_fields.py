@@ -1,6 +1,7 @@
 """Field tables: round trips, laziness, limits, malformed bytes."""
 
 import struct
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 
@@ -289,3 +290,25 @@ def test_a_received_table_is_asked_like_a_dict() -> None:
     assert table.get("b", "c") == "c"
     assert "a" in table
     assert "b" not in table
+
+
+class Plain(Mapping[str, int]):
+    """A mapping that is no table."""
+
+    def __getitem__(self, name: str) -> int:
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_who_asks_for_a_table_spoils_no_other_question() -> None:
+    """That a mapping is no table does not make it, to the whole process, none at all."""
+    value: object = Plain()
+    kinds: tuple[type, ...] = (Table, Mapping)  # asked for one by one, as anybody's code would
+    assert [isinstance(value, kind) for kind in kinds] == [False, True]
+    assert [isinstance({}, kind) for kind in kinds] == [False, True]
+    assert [isinstance(Table(b""), kind) for kind in kinds] == [True, True]
