@@ -118,14 +118,13 @@ def _code(error: BaseException) -> str:
 
 
 def _type(error: BaseException) -> str:
-    return error.type if isinstance(error, RemoteError) else type(error).__name__
+    name = _attribute(error, "type") if isinstance(error, RemoteError) else None
+    return name if isinstance(name, str) else type(error).__name__
 
 
 def _message(error: BaseException) -> str:
-    if isinstance(error, RemoteError):
-        return _clean(error.message)
     try:
-        return _clean(str(error))
+        return _clean(str(error.message if isinstance(error, RemoteError) else error))
     except Exception:  # noqa: BLE001 - a broken __str__ must not silence the fault
         return ""
 
@@ -178,7 +177,7 @@ def _causes(error: BaseException) -> tuple[tuple[str, str], ...]:
 
 def _retryable(error: BaseException) -> bool:
     if isinstance(error, RemoteError):
-        return error.retryable and not error.peer
+        return bool(_attribute(error, "retryable")) and not error.peer
     return not isinstance(error, BedplateError) and _attribute(error, "retryable") is True
 
 

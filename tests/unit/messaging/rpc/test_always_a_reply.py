@@ -56,6 +56,12 @@ class Unfriendly(Exception):
         raise RuntimeError("no text")
 
 
+class Loose(RemoteError):
+    """A fault that keeps to no annotation."""
+
+    retryable = None  # type: ignore[assignment]  # wrong on purpose
+
+
 class Trouble:
     """Handlers that end in every way there is."""
 
@@ -100,6 +106,12 @@ class Trouble:
 
     async def unfriendly(self) -> None:
         raise Unfriendly
+
+    async def loose(self) -> None:
+        raise Loose(type=5, message=6, code=7)  # type: ignore[arg-type]  # wrong on purpose
+
+    async def loose_cause(self) -> None:
+        raise ValueError("loose") from Loose(type=5, message="")  # type: ignore[arg-type]
 
     async def system_exit(self) -> None:
         raise SystemExit(3)
@@ -149,6 +161,8 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture
         ("unencodable_details", "out-of-stock", "OutOfStock", "no bolt left"),
         ("surrogate", "value-error", "ValueError", "lone \\ud800 surrogate"),
         ("unfriendly", "unfriendly", "Unfriendly", ""),
+        ("loose", "loose", "Loose", "6"),
+        ("loose_cause", "value-error", "ValueError", "loose"),
         ("system_exit", "system-exit", "SystemExit", "3"),
         ("system_exit_in_a_thread", "system-exit", "SystemExit", "3"),
         ("interrupt", "keyboard-interrupt", "KeyboardInterrupt", ""),
