@@ -214,7 +214,10 @@ def _number(value: object) -> float:
     if isinstance(value, float):
         number = value
     elif isinstance(value, int) and not isinstance(value, bool):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # not every broker bounds them
+            return inf
     else:
         return inf
     return number if -inf < number < inf else inf

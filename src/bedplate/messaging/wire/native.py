@@ -13,7 +13,7 @@ from typing import Final, TypeVar, cast, final
 import msgspec
 
 from bedplate._floor.cause import caused
-from bedplate.errors import MalformedMessage, TooLarge, Unencodable
+from bedplate.errors import MalformedMessage, ProtocolError, TooLarge, Unencodable
 from bedplate.messaging.types import NO_HEADERS, REPLAY_HEADER, Address, HeaderValue, Message
 from bedplate.messaging.wire.request import Request
 from bedplate.messaging.wire.values import (
@@ -415,7 +415,12 @@ def _call(received: Received) -> str:
 def _headers(received: Received) -> dict[str, object]:
     """Return what a stranger may have sent: values of any type."""
     headers = cast("Mapping[str, object]", received.headers)
-    return headers if type(headers) is dict else dict(headers)
+    if type(headers) is dict:
+        return headers
+    try:
+        return dict(headers)
+    except ProtocolError as error:  # some are decoded when first looked into
+        raise caused(MalformedMessage(where=_name(received), why=error.why), error) from error
 
 
 def _text(received: Received, headers: dict[str, object], header: str) -> str:

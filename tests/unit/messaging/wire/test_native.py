@@ -1,15 +1,17 @@
 """The native envelope: what goes in comes out, and no bytes do harm."""
 
 import math
+from typing import cast
 
 import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bedplate.amqp091 import Table
 from bedplate.config import Secret
-from bedplate.errors import MalformedMessage, TooLarge, Unencodable
-from bedplate.messaging.types import Address, Arrival, HeaderValue, Message
+from bedplate.errors import MalformedMessage, ProtocolError, TooLarge, Unencodable
+from bedplate.messaging.types import Address, Arrival, Headers, HeaderValue, Message
 from bedplate.messaging.wire import native
 from bedplate.messaging.wire.request import Request
 from bedplate.messaging.wire.values import (
@@ -238,6 +240,19 @@ def test_a_call_without_a_reply_address_is_malformed() -> None:
         native.decode(
             Arrival(1, b"{}", headers={"bedplate-method": "m"}, kind="call", correlation_id="c")
         )
+
+
+@pytest.mark.parametrize("kind", ["call", "cast", "beat", "event"])
+def test_headers_that_cannot_be_decoded_are_malformed(kind: str) -> None:
+    """A driver may decode headers when first looked into; what is none then does no harm."""
+    private = Address.private("reply")
+    bad = Table(b"\xff")
+    arrival = Arrival(
+        1, b"{}", "m", cast("Headers", bad), kind=kind, correlation_id="c", reply_to=private
+    )
+    with pytest.raises(MalformedMessage, match="a name runs past its end") as raised:
+        native.decode(arrival)
+    assert isinstance(raised.value.__cause__, ProtocolError)
 
 
 def test_malformed_text_is_not_quoted() -> None:
