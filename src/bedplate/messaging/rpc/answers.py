@@ -207,5 +207,8 @@ def awaited_until(request: Request, delivery: Delivery) -> float | None:
     if request.timeout is None:
         return delivery.deadline
     ttl = cast("Mapping[str, object]", delivery.headers).get(TTL_HEADER)
-    beyond = request.timeout - ttl if isinstance(ttl, (int, float)) else 0.0
+    try:
+        beyond = request.timeout - ttl if isinstance(ttl, (int, float)) else 0.0
+    except OverflowError:  # not every broker bounds numbers
+        beyond = 0.0
     return delivery.deadline + max(0.0, beyond)

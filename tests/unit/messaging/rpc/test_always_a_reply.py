@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -20,9 +21,13 @@ from bedplate.errors import (
     ServerBusy,
 )
 from bedplate.messaging import Address, Message, Outbound, Transport, Want, rpc
+from bedplate.messaging.delivery import Delivery
+from bedplate.messaging.intake import TTL_HEADER
+from bedplate.messaging.rpc.answers import awaited_until
 from bedplate.messaging.rpc.faults import error_of, fault_of
-from bedplate.messaging.types import Arrival, Bounce
+from bedplate.messaging.types import Arrival, Bounce, HeaderValue
 from bedplate.messaging.wire import native
+from bedplate.messaging.wire.request import Request
 from bedplate.messaging.wire.values import Fault
 
 
@@ -251,6 +256,14 @@ async def test_details_and_causes_travel(
             await rpc.Client(here, topic="open").call("domain")
         assert "raise OutOfStock" in str(raised.value.details["traceback"])
     assert "OutOfStock" in quiet.text
+
+
+@pytest.mark.parametrize("ttl", [pytest.param(10**400, id="vast"), math.nan, b"1", None])
+def test_a_ttl_that_is_no_number_lengthens_no_wait(ttl: HeaderValue) -> None:
+    """A request's own word on how long it was good is a stranger's, and may be anything."""
+    to = Address.private("reply")
+    delivery = Delivery(Arrival(1, b"{}", headers={TTL_HEADER: ttl}), 5.0)
+    assert awaited_until(Request("c", "m", reply_to=to, timeout=3.0), delivery) == 5.0
 
 
 class NoStock(RemoteError):
