@@ -163,6 +163,9 @@ class Table(Mapping[str, FieldValue]):
     def __repr__(self) -> str:
         return f"<Table of {len(self.raw)} bytes>"
 
+    def __reduce__(self) -> tuple[type["Table"], tuple[bytes]]:
+        return Table, (self.raw,)
+
 
 # What isinstance() found out is remembered here. A compiled class is not given a memory of its own
 # and would write into that of Mapping, which then no longer knows other mappings.

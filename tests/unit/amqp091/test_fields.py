@@ -1,5 +1,7 @@
 """Field tables: round trips, laziness, limits, malformed bytes."""
 
+import copy
+import pickle
 import struct
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -312,3 +314,11 @@ def test_who_asks_for_a_table_spoils_no_other_question() -> None:
     assert [isinstance(value, kind) for kind in kinds] == [False, True]
     assert [isinstance({}, kind) for kind in kinds] == [False, True]
     assert [isinstance(Table(b""), kind) for kind in kinds] == [True, True]
+
+
+def test_a_received_table_can_be_copied_and_pickled() -> None:
+    """Whoever keeps a message keeps its headers with it, in another process too."""
+    table = Table(encode_table({"k": ["v", 1]})[4:])
+    for again in (copy.copy(table), copy.deepcopy(table), pickle.loads(pickle.dumps(table))):  # noqa: S301 - ours
+        assert again.raw == table.raw
+        assert dict(again) == {"k": ["v", 1]}
