@@ -61,7 +61,7 @@ def digest() -> str:
 
 
 def _sources() -> list[Path]:
-    return sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "examples").rglob("*.*"))
+    return sorted((ROOT / "src").rglob("*.py")) + sorted((ROOT / "examples").rglob("*.py"))
 
 
 def folder() -> Path:

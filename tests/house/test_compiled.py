@@ -120,6 +120,9 @@ def test_a_changed_source_is_compiled_again(
     monkeypatch.setattr(compiled, "ROOT", tmp_path)
     before = compiled.digest()
     assert compiled.digest() == before
+    (tmp_path / "examples" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "examples" / "__pycache__" / "one.cpython-311.pyc").touch()
+    assert compiled.digest() == before
     source.write_text("x = 2\n")
     assert compiled.digest() != before
 
